@@ -1,0 +1,1 @@
+"""The REST door: base viewset, error handler, pagination, input and output serializers, middleware."""

@@ -1,0 +1,1 @@
+"""Owns contact rules for mail and phone (address book to come)."""

@@ -1,0 +1,70 @@
+"""Contact rules: exceptions to the filter modes of an identity."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+
+from common.clock import now
+from common.ids import uuid7
+from common.principal import Principal
+from contacts.enums import MatchType, RuleAction, RuleChannel, RuleDirection, RuleStatus
+from identities.models import AgentIdentity, Organization
+
+_MAIL_MATCHES = [MatchType.EXACT_EMAIL.value, MatchType.DOMAIN.value]
+_PHONE_MATCHES = [MatchType.EXACT_NUMBER.value]
+
+
+class ContactRuleQuerySet(models.QuerySet["ContactRule"]):
+    """Reads."""
+
+    def visible_to(self, principal: Principal) -> Self:
+        """Admin keys and members see the whole organization, an agent key the rules of its identity."""
+        rows = self.filter(organization_id=principal.organization_id)
+        if principal.sees_organization:
+            return rows
+        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
+
+
+class ContactRule(models.Model):
+    """One address, number or domain that an identity allows or blocks."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="contact_rules")
+    identity = models.ForeignKey(AgentIdentity, on_delete=models.CASCADE, related_name="contact_rules")
+    channel = models.CharField(max_length=8, choices=[(c.value, c.value) for c in RuleChannel])
+    action = models.CharField(max_length=8, choices=[(a.value, a.value) for a in RuleAction])
+    match_type = models.CharField(max_length=16, choices=[(m.value, m.value) for m in MatchType])
+    match_target = models.CharField(max_length=254, help_text="Address, number or bare domain, in lower case.")
+    direction = models.CharField(
+        max_length=8, choices=[(d.value, d.value) for d in RuleDirection], default=RuleDirection.BOTH.value
+    )
+    status = models.CharField(
+        max_length=8, choices=[(s.value, s.value) for s in RuleStatus], default=RuleStatus.ACTIVE.value
+    )
+    created_at = models.DateTimeField(default=now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ContactRuleQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            # A paused rule still occupies its slot, hence no condition on the status.
+            models.UniqueConstraint(
+                fields=["identity", "channel", "match_type", "match_target", "direction"],
+                name="contact_rule_unique",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel=RuleChannel.MAIL.value, match_type__in=_MAIL_MATCHES)
+                | Q(channel=RuleChannel.PHONE.value, match_type__in=_PHONE_MATCHES),
+                name="contact_rule_match_fits_channel",
+            ),
+        ]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "channel", "-created_at"], name="contact_rule_newest")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.match_target}"

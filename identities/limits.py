@@ -1,0 +1,18 @@
+"""Product numbers of this app."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+HANDLE_MIN_CHARS = 3
+HANDLE_MAX_CHARS = 63
+SEED_HANDLE_MAX_CHARS = 255
+DISPLAY_NAME_MAX_CHARS = 255
+DESCRIPTION_MAX_CHARS = 10_000
+KEY_LABEL_MAX_CHARS = 255
+KEY_DESCRIPTION_MAX_CHARS = 1000
+HANDLE_QUARANTINE = timedelta(days=30)
+SESSION_TOKEN_SECONDS = 3600
+LAST_USED_RESOLUTION = timedelta(seconds=60)
+IDEMPOTENCY_KEY_MAX_CHARS = 255
+IDEMPOTENCY_RETENTION = timedelta(days=7)

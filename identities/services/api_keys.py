@@ -1,0 +1,142 @@
+"""Mint, check and revoke API keys (contract README section 4, identities.md section 12)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from common.clock import now
+from common.errors import Forbidden
+from common.principal import Principal, Scope
+from identities import limits
+from identities.enums import ClaimStatus, CreatorType
+from identities.errors import ApiKeyNotFound, BadCredential, IdentityNotFound, RoleTooLow
+from identities.models import AgentIdentity, ApiKey
+
+KEY_PREFIX = "ApiKey_"
+_KEY_ID_CHARS = len(KEY_PREFIX) + 36
+_MAX_KEY_CHARS = 200
+
+
+def _hash(secret: str) -> bytes:
+    # The secret has 256 random bits: a slow password hash would add cost to every request and no safety.
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def mint_api_key(
+    *,
+    organization_id: str,
+    label: str,
+    created_by: str,
+    creator_type: CreatorType = CreatorType.HUMAN,
+    identity: AgentIdentity | None = None,
+    description: str | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its full text, which is not stored and cannot be shown again."""
+    secret = secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        id=f"{KEY_PREFIX}{uuid.uuid4()}",
+        organization_id=organization_id,
+        scoped_identity=identity,
+        secret_hash=_hash(secret),
+        last4=secret[-4:],
+        label=label,
+        description=description,
+        created_by=created_by,
+        creator_type=creator_type.value,
+        expires_at=expires_at,
+    )
+    return key, f"{key.id}.{secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """The body of API key create."""
+
+    label: str
+    description: str | None = None
+    scoped_identity_id: uuid.UUID | None = None
+
+
+def create_api_key(principal: Principal, new: NewApiKey) -> tuple[ApiKey, str]:
+    """A key on request of an API caller: admin keys mint agent keys only, a console session mints both."""
+    assert principal.organization_id is not None
+    identity = None
+    if new.scoped_identity_id is not None:
+        identity = AgentIdentity.objects.visible_to(principal).filter(pk=new.scoped_identity_id).first()
+        if identity is None:
+            raise IdentityNotFound
+    elif principal.scope is not Scope.SESSION:
+        raise Forbidden("An admin key can only mint agent keys. Send scoped_identity_id, or use the console.")
+    if not principal.manages_organization:
+        raise RoleTooLow
+    return mint_api_key(
+        organization_id=principal.organization_id,
+        label=new.label,
+        description=new.description,
+        identity=identity,
+        created_by=_person_behind(principal),
+    )
+
+
+def _person_behind(principal: Principal) -> str:
+    """The user of a session, or the user who made the admin key that is calling."""
+    if principal.user_id is not None:
+        return principal.user_id
+    return ApiKey.objects.filter(pk=principal.key_id).values_list("created_by", flat=True).first() or ""
+
+
+def revoke_api_key(principal: Principal, key_id: str) -> None:
+    """Stop a key at once. Raises ApiKeyNotFound when it is not visible; revoking twice is fine."""
+    rows = ApiKey.objects.visible_to(principal).filter(pk=key_id)
+    # PostgreSQL cannot even be asked for a text with NUL.
+    if "\x00" in key_id or not rows.exists():
+        raise ApiKeyNotFound
+    if not principal.manages_organization:
+        raise RoleTooLow
+    rows.filter(revoked_at__isnull=True).update(revoked_at=now(), updated_at=now())
+
+
+def authenticate_api_key(text: str) -> Principal:
+    """The caller of a key. Raises BadCredential for anything that is not a live key. One query."""
+    key_id, _, secret = text.partition(".")
+    if len(key_id) != _KEY_ID_CHARS or len(text) > _MAX_KEY_CHARS or not (text.isascii() and text.isprintable()):
+        raise BadCredential
+    key = ApiKey.objects.select_related("scoped_identity").filter(pk=key_id).first()
+    expected = bytes(key.secret_hash) if key is not None else bytes(32)
+    if not hmac.compare_digest(_hash(secret), expected) or key is None:
+        raise BadCredential
+    moment = now()
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= moment):
+        raise BadCredential
+    if key.scoped_identity is not None and key.scoped_identity.deleted_at is not None:
+        raise BadCredential
+    _touch(key, moment)
+    return Principal(
+        scope=_scope(key),
+        organization_id=key.organization_id,
+        identity_id=key.scoped_identity_id,
+        key_id=key.id,
+    )
+
+
+def _scope(key: ApiKey) -> Scope:
+    if key.scoped_identity is None:
+        return Scope.ADMIN
+    return Scope.AGENT if key.scoped_identity.claim_status == ClaimStatus.CLAIMED else Scope.UNCLAIMED
+
+
+def _touch(key: ApiKey, moment: datetime) -> None:
+    """Record the use, at most once a minute: a write per request would serialize every reader of SQLite."""
+    stale = moment - limits.LAST_USED_RESOLUTION
+    if key.last_used_at is None or key.last_used_at < stale:
+        ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=key.pk).update(
+            last_used_at=moment
+        )

@@ -1,0 +1,1 @@
+"""What `manage.py serve` runs: one module for each process role, and what they share."""

@@ -1,0 +1,275 @@
+"""Settings from the environment; every variable is described in docs/configuration.md.
+
+The embedded profile (SQLite, in-process worker) needs none of them. DATABASE_URL and REDIS_URL select the
+distributed one. Product numbers (limits of requests and messages) are not here but in each app's limits.py.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+from common import env, logs
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where things are -------------------------------------------------------------------------------------------
+DATA_DIR = Path(env.text("INKBOX_DATA_DIR", "./var")).absolute()
+BLOB_DIR = DATA_DIR / "blobs"
+
+HTTP_HOST = env.text("INKBOX_HTTP_HOST", "127.0.0.1")
+HTTP_PORT = env.number("INKBOX_HTTP_PORT", 8000, high=65535)
+SMTP_HOST = env.text("INKBOX_SMTP_HOST", "127.0.0.1")
+SMTP_PORT = env.number("INKBOX_SMTP_PORT", 2525, high=65535)
+EDGE_HOST = env.text("INKBOX_EDGE_HOST", "127.0.0.1")
+# 0 = 443 when this process may bind it, else 8443.
+EDGE_PORT = env.number("INKBOX_EDGE_PORT", 0, high=65535)
+
+PUBLIC_URL = env.text("INKBOX_PUBLIC_URL", f"http://localhost:{HTTP_PORT}").rstrip("/")
+MAIL_DOMAIN = env.text("INKBOX_MAIL_DOMAIN", "mail.localhost").lower()
+TUNNEL_ZONE = env.text("INKBOX_TUNNEL_ZONE", "localhost").lower()
+
+
+# --- Secrets ----------------------------------------------------------------------------------------------------
+def _secret_key() -> str:
+    """The configured key, or one generated into the data directory on first use (readable by its owner only)."""
+    if configured := env.text("INKBOX_SECRET_KEY"):
+        return configured
+    path = DATA_DIR / "secret_key"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        pass
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    temporary = DATA_DIR / f".secret_key.{secrets.token_hex(4)}"
+    temporary.touch(mode=0o600)
+    temporary.write_text(secrets.token_urlsafe(48), encoding="ascii")
+    try:
+        # A hard link fails when the name exists: of two processes that start together, one wins for both.
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+SECRET_KEY = _secret_key()
+TESTING_SECRET = env.text("INKBOX_TESTING_SECRET")
+
+# --- Profile ----------------------------------------------------------------------------------------------------
+DATABASE_URL = env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'inkbox.sqlite3'}"
+REDIS_URL = env.text("REDIS_URL")
+
+# A 250 to an SMTP client and a 201 to an API client both promise durability, hence synchronous=FULL.
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY; "
+    "PRAGMA mmap_size=134217728; PRAGMA journal_size_limit=67108864"
+)
+
+
+def _database(url: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=None, conn_health_checks=True))
+    if parsed["ENGINE"].endswith("sqlite3"):
+        # IMMEDIATE: a transaction takes the write lock when it begins and so never fails half-way with "locked".
+        parsed["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": _SQLITE_PRAGMAS}
+        parsed["CONN_HEALTH_CHECKS"] = False
+    return parsed
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    if REDIS_URL
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# --- Applications -----------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "inkbox_site",
+    "identities",
+    "webhooks",
+    "contacts",
+    "mail",
+    "tunnels",
+]
+AUTH_USER_MODEL = "identities.User"
+# What an identity is made of besides its row, created in this order and removed in reverse (identities/channels.py).
+IDENTITY_CHANNELS = [
+    "contacts.channel.ContactsChannel",
+    "webhooks.channel.WebhooksChannel",
+    "mail.channel.MailChannel",
+    "tunnels.channel.TunnelChannel",
+]
+MIDDLEWARE = [
+    "common.api.middleware.RequestContextMiddleware",
+    "inkbox_site.metrics.MetricsMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "inkbox_site.urls"
+ASGI_APPLICATION = "inkbox_site.asgi.application"
+APPEND_SLASH = False  # contract: never a redirect
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # static files are served from where they are: no collectstatic step
+WHITENOISE_AUTOREFRESH = False
+
+# Upward needs of lower apps (ARCHITECTURE.md, import directions).
+WEBHOOK_OWNER_RESOLVERS = ["mail.channel.resolve_owner"]
+QUEUE_AGE_PROBES = ["mail.selectors.oldest_due_job"]
+
+# --- Accounts and web security ----------------------------------------------------------------------------------
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+_public = urlsplit(PUBLIC_URL)
+_is_https = _public.scheme == "https"
+# The API is called under many names (localhost, a proxy, a container name); pages build links from PUBLIC_URL only.
+ALLOWED_HOSTS = ["*"]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+CORS_ALLOWED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+CORS_URLS_REGEX = r"^/api/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0
+X_FRAME_OPTIONS = "DENY"
+# Number of trusted reverse proxies in front: how many entries of X-Forwarded-For are believed.
+TRUSTED_PROXIES = env.number("INKBOX_TRUSTED_PROXIES", 0, high=10)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# 25 MiB of attachments are about 34 MiB of base64 in a JSON body.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 40 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# Larger bodies are refused while they arrive. Upload targets take a whole mail import (1 GiB) and its form fields.
+MAX_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE
+MAX_BODY_BYTES_BY_PREFIX = {"/uploads/": 1100 * 1024 * 1024}
+
+# --- API --------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["identities.api.authentication.PrincipalAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["common.api.renderers.ApiJsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["common.api.renderers.ApiJsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "common.api.renderers.AlwaysJson",
+    "EXCEPTION_HANDLER": "common.api.errors.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Inkbox-compatible server",
+    "DESCRIPTION": "Identities, mail and webhooks for AI agents. Independent of Inkbox and AgentPost.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+RATE_LIMIT_KEY_PER_MINUTE = env.number("INKBOX_RATE_LIMIT_KEY_PER_MINUTE", 3000)
+RATE_LIMIT_ANONYMOUS_PER_MINUTE = env.number("INKBOX_RATE_LIMIT_ANONYMOUS_PER_MINUTE", 300)
+AGENT_SUPPORT = env.text("INKBOX_AGENT_SUPPORT")
+METRICS_ENABLED = env.flag("INKBOX_METRICS")
+# Queue name to a function that says since when its longest waiting row is due (inkbox_site/queues.py).
+QUEUE_AGE_PROBES = {
+    "mail": "mail.selectors.oldest_due_job",
+    "webhooks": "inkbox_site.queues.oldest_due_dispatch_at",
+}
+
+# --- Mail -------------------------------------------------------------------------------------------------------
+MAIL_TRANSPORT = env.text("INKBOX_MAIL_TRANSPORT", "sandbox")
+SMTP_HOSTNAME = env.text("INKBOX_SMTP_HOSTNAME", MAIL_DOMAIN)
+SMTP_TLS_CERT = env.text("INKBOX_SMTP_TLS_CERT")
+SMTP_TLS_KEY = env.text("INKBOX_SMTP_TLS_KEY")
+SMTP_MAX_MESSAGE_BYTES = env.number("INKBOX_SMTP_MAX_MESSAGE_BYTES", 25 * 1024 * 1024, low=65536)
+SMTP_MAX_SESSIONS_PER_IP = env.number("INKBOX_SMTP_MAX_SESSIONS_PER_IP", 50)
+SMTP_MAX_MESSAGES_PER_IP_PER_MINUTE = env.number("INKBOX_SMTP_MAX_MESSAGES_PER_IP_PER_MINUTE", 0)
+
+# --- Webhooks ---------------------------------------------------------------------------------------------------
+# Private targets are refused unless allowed; the embedded profile is for one machine, so it allows them and says so.
+WEBHOOK_ALLOW_PRIVATE = env.flag("INKBOX_WEBHOOK_ALLOW_PRIVATE", default=IS_SQLITE and not REDIS_URL)
+
+# --- Background work ----------------------------------------------------------------------------------------------
+WORKER_THREADS = env.number("INKBOX_WORKER_THREADS", 4, low=1, high=64)
+WEB_THREADS = env.number("INKBOX_WEB_THREADS", 8, low=1, high=128)
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "sweep"
+CELERY_TASK_ROUTES = {"mail.*": {"queue": "mail"}, "webhooks.*": {"queue": "webhooks"}}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SOFT_TIME_LIMIT = 300
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "mail-send-due": {"task": "mail.sweep_outbound", "schedule": timedelta(seconds=5)},
+    "webhooks-deliver-due": {"task": "webhooks.sweep_dispatches", "schedule": timedelta(seconds=5)},
+    "webhooks-purge": {"task": "webhooks.purge_old", "schedule": timedelta(hours=1)},
+    "mail-purge": {"task": "mail.purge_deleted", "schedule": timedelta(hours=1)},
+}
+
+# --- Logs ---------------------------------------------------------------------------------------------------------
+LOG_FORMAT = env.text("INKBOX_LOG_FORMAT", "auto")
+LOG_LEVEL = env.text("INKBOX_LOG_LEVEL", "info").upper()
+LOGGING = logs.config(LOG_FORMAT, LOG_LEVEL)
+
+HOST_NAME = socket.gethostname()
+
+UNFOLD = {"SITE_TITLE": "Inkbox server", "SITE_HEADER": "Inkbox server", "SITE_SYMBOL": "inbox", "SHOW_HISTORY": True}

@@ -1,0 +1,30 @@
+"""URLs of every door that speaks HTTP. Patterns have no trailing slash: the middleware strips it from API paths."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+from inkbox_site import fallbacks, health, metrics, pending, schema
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("", include("identities.api.urls")),
+    path("", include("webhooks.api.urls")),
+    path("", include("mail.api.urls")),
+    path("api/schema", schema.openapi, name="schema"),
+    path("api/docs", schema.swagger, name="docs"),
+    # Pages may redirect, the API never does (clients do not follow).
+    path("", RedirectView.as_view(url="/admin/"), name="root"),
+    path("admin/", admin.site.urls),
+    # Last, so that a real route always wins.
+    *pending.urlpatterns,
+]
+
+handler400 = fallbacks.bad_request
+handler403 = fallbacks.forbidden
+handler404 = fallbacks.not_found
+handler500 = fallbacks.server_error

@@ -1,0 +1,1 @@
+"""Owns mailboxes, threads, messages, SMTP ingress and outgoing mail."""

@@ -1,0 +1,242 @@
+"""Shapes of the mail API (contract mail.md sections 2-4, 6)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from rest_framework import serializers
+
+from common.api.inputs import CleanText, HeaderText, InputSerializer, NestedInput, StrictBoolean
+from common.api.outputs import OutputSerializer
+from common.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from identities.enums import FilterMode
+from mail import limits
+from mail.api.queries import Flags, MessageQuery, ThreadQuery
+from mail.enums import Direction, Folder
+from mail.mime.build import OutgoingAttachment
+from mail.models import Message
+from mail.replies import reply_all_recipients
+from mail.services.queueing import Recipients, SendMessage
+
+_CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"
+
+
+class RecipientsIn(NestedInput[Recipients]):
+    """Up to 50 bare addresses in all."""
+
+    into = Recipients
+    to = serializers.ListField(child=HeaderText(max_length=limits.ADDRESS_MAX_CHARS), required=False, allow_null=True)
+    cc = serializers.ListField(child=HeaderText(max_length=limits.ADDRESS_MAX_CHARS), required=False, allow_null=True)
+    bcc = serializers.ListField(child=HeaderText(max_length=limits.ADDRESS_MAX_CHARS), required=False, allow_null=True)
+
+
+class AttachmentIn(serializers.Serializer[Any]):
+    """A file as base64."""
+
+    filename = HeaderText(max_length=limits.FILENAME_MAX_CHARS, allow_blank=False)
+    content_type = serializers.RegexField(_CONTENT_TYPE, max_length=255)
+    content_base64 = serializers.CharField(trim_whitespace=False)
+    content_id = HeaderText(max_length=255, allow_blank=False, allow_null=True, required=False)
+
+    def to_internal_value(self, data: Any) -> OutgoingAttachment:
+        value = super().to_internal_value(data)
+        try:
+            content = base64.b64decode(value["content_base64"], validate=True)
+        except (binascii.Error, ValueError):
+            raise serializers.ValidationError({"content_base64": "This is not base64."}) from None
+        content_id = value.get("content_id")
+        return OutgoingAttachment(
+            filename=value["filename"],
+            content_type=value["content_type"],
+            content=content,
+            content_id=content_id.removeprefix("<").removesuffix(">") if content_id else None,
+        )
+
+
+class SendMessageIn(InputSerializer[SendMessage]):
+    """A new message. Each address of to, cc and bcc counts as one recipient."""
+
+    into = SendMessage
+    recipients = RecipientsIn()
+    subject = HeaderText(max_length=limits.SUBJECT_MAX_CHARS)
+    body_text = CleanText(max_length=limits.BODY_MAX_CHARS, allow_null=True, required=False)
+    body_html = CleanText(max_length=limits.BODY_MAX_CHARS, allow_null=True, required=False)
+    in_reply_to_message_id = HeaderText(max_length=limits.SUBJECT_MAX_CHARS, allow_null=True, required=False)
+    reply_to = HeaderText(max_length=limits.ADDRESS_MAX_CHARS, allow_null=True, required=False)
+    attachments = serializers.ListField(child=AttachmentIn(), max_length=limits.ATTACHMENTS_MAX, required=False)
+    track_opens = StrictBoolean(required=False)
+
+
+class FlagsIn(InputSerializer[Flags]):
+    """Flags to change."""
+
+    into = Flags
+    is_read = StrictBoolean(required=False)
+    is_starred = StrictBoolean(required=False)
+
+
+class _LimitField(serializers.IntegerField):
+    def __init__(self) -> None:
+        super().__init__(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
+
+
+class MessageQueryIn(InputSerializer[MessageQuery]):
+    """Query of a message list."""
+
+    into = MessageQuery
+    limit = _LimitField()
+    cursor = serializers.CharField(required=False, allow_blank=True)
+    direction = serializers.ChoiceField(choices=[d.value for d in Direction], required=False)
+    start_datetime = serializers.CharField(required=False, allow_blank=True)
+    end_datetime = serializers.CharField(required=False, allow_blank=True)
+    tz = serializers.CharField(required=False, allow_blank=True)
+
+
+class ThreadQueryIn(InputSerializer[ThreadQuery]):
+    """Query of a thread list."""
+
+    into = ThreadQuery
+    limit = _LimitField()
+    cursor = serializers.CharField(required=False, allow_blank=True)
+    folder = serializers.ChoiceField(choices=[f.value for f in Folder], required=False)
+
+
+class AttachmentQueryIn(InputSerializer[Any]):
+    """Query of an attachment link."""
+
+    into = dict
+    redirect = serializers.BooleanField(default=False)
+
+
+class MessageOut(OutputSerializer):
+    """A message in lists, threads, sends and updates."""
+
+    id = serializers.UUIDField()
+    mailbox_id = serializers.UUIDField()
+    thread_id = serializers.UUIDField(allow_null=True)
+    message_id = serializers.CharField()
+    from_address = serializers.CharField()
+    from_display_name = serializers.CharField(allow_null=True)
+    to_addresses = serializers.ListField(child=serializers.CharField())
+    cc_addresses = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    subject = serializers.CharField(allow_null=True)
+    snippet = serializers.CharField(allow_null=True)
+    direction = serializers.ChoiceField(choices=[d.value for d in Direction])
+    status = serializers.CharField()
+    is_read = serializers.BooleanField()
+    is_starred = serializers.BooleanField()
+    has_attachments = serializers.BooleanField()
+    first_opened_at = serializers.DateTimeField(allow_null=True)
+    open_count = serializers.IntegerField()
+    import_job_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class AttachmentOut(serializers.Serializer[Any]):
+    """One attachment of a stored message."""
+
+    filename = serializers.CharField()
+    content_type = serializers.CharField()
+    size = serializers.IntegerField(help_text="Decoded bytes.")
+    content_id = serializers.CharField(allow_null=True)
+    is_inline = serializers.BooleanField()
+    part_index = serializers.IntegerField()
+
+
+class ReplyAllRecipientsOut(serializers.Serializer[Any]):
+    """Whom a reply to all would go to."""
+
+    to = serializers.ListField(child=serializers.CharField())
+    cc = serializers.ListField(child=serializers.CharField())
+
+
+class MessageDetailOut(MessageOut):
+    """A message with its bodies."""
+
+    bcc_addresses = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    updated_at = serializers.DateTimeField()
+    body_text = serializers.CharField(allow_null=True, source="content.body_text")
+    body_html = serializers.CharField(allow_null=True, source="content.body_html")
+    in_reply_to = serializers.CharField(allow_null=True)
+    references = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    attachment_metadata = AttachmentOut(many=True, allow_null=True)
+    ses_message_id = serializers.CharField(allow_null=True, source="provider_message_id")
+    reply_all_recipients = ReplyAllRecipientsOut(allow_null=True)
+
+    @staticmethod
+    def get_body_text(row: Message) -> str | None:
+        return row.content.body_text
+
+    @staticmethod
+    def get_body_html(row: Message) -> str | None:
+        return row.content.body_html
+
+    @staticmethod
+    def get_reply_all_recipients(row: Message) -> dict[str, list[str]]:
+        return reply_all_recipients(row, row.mailbox.email_address)
+
+
+class MessagePageOut(serializers.Serializer[Any]):
+    """A page of messages, newest first."""
+
+    items = MessageOut(many=True)
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class ThreadOut(OutputSerializer):
+    """A thread in lists."""
+
+    id = serializers.UUIDField()
+    mailbox_id = serializers.UUIDField()
+    subject = serializers.CharField(allow_null=True)
+    folder = serializers.ChoiceField(choices=[f.value for f in Folder])
+    message_count = serializers.IntegerField()
+    last_message_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+
+
+class ThreadDetailOut(ThreadOut):
+    """A thread with its messages, oldest first, without bodies."""
+
+    messages = MessageOut(many=True)
+
+
+class ThreadPageOut(serializers.Serializer[Any]):
+    """A page of threads, latest activity first."""
+
+    items = ThreadOut(many=True)
+    has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class MailboxOut(serializers.Serializer[Any]):
+    """A mailbox (rendered by mail/rendering.py)."""
+
+    id = serializers.UUIDField()
+    email_address = serializers.EmailField()
+    sending_domain = serializers.CharField()
+    display_name = serializers.CharField(allow_null=True)
+    webhook_url = serializers.CharField(allow_null=True)
+    agent_identity_id = serializers.UUIDField(allow_null=True)
+    filter_mode = serializers.ChoiceField(choices=[m.value for m in FilterMode])
+    inbound_filter_mode = serializers.ChoiceField(choices=[m.value for m in FilterMode])
+    outbound_filter_mode = serializers.ChoiceField(choices=[m.value for m in FilterMode])
+    storage_used_bytes = serializers.IntegerField()
+    storage_limit_bytes = serializers.IntegerField(allow_null=True)
+    signature_html = serializers.CharField(allow_null=True)
+    signature_text = serializers.CharField(allow_null=True)
+    signature_enabled = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class AttachmentLinkOut(serializers.Serializer[Any]):
+    """A time-limited download link. Both spellings of the lifetime are sent: one client reads the second."""
+
+    url = serializers.CharField()
+    filename = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds.")
+    expiresIn = serializers.IntegerField(help_text="Seconds.")  # noqa: N815  (read by the TypeScript client)

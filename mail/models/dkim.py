@@ -1,0 +1,33 @@
+"""DKIM keys of sending domains (RFC 6376, Ed25519 by RFC 8463)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db import models
+
+from common.clock import now
+from common.ids import uuid7
+from mail.enums import DkimAlgorithm
+
+
+class DkimKey(models.Model):
+    """A private key, encrypted at rest, and the record to publish at `<selector>._domainkey.<domain>`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    domain = models.CharField(max_length=253)
+    selector = models.CharField(max_length=63)
+    algorithm = models.CharField(max_length=16, choices=[(a.value, a.value) for a in DkimAlgorithm])
+    sealed_private_key = models.BinaryField(editable=False)
+    dns_record = models.TextField(help_text="The TXT record to publish.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        verbose_name = "DKIM key"
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.selector}._domainkey.{self.domain}"

@@ -1,0 +1,246 @@
+"""Mail straight to the recipients' servers (RFC 5321 section 5.1): MX lookup, host selection, one transaction a domain."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import dns.exception
+import dns.name
+import dns.resolver
+import structlog
+
+from common.db import refuse_in_transaction
+from common.http import is_public
+from mail.providers.base import Envelope, Outcome, RecipientResult
+from mail.providers.outcomes import HandOffOnce, PartlyUnknown, in_order, same_for_all
+from mail.providers.smtp_client import (
+    HostUnavailable,
+    Server,
+    Submission,
+    Timeouts,
+    Tls,
+    deliver,
+    smtp_address,
+)
+
+log = structlog.get_logger(__name__)
+
+SMTP_PORT = 25
+HOSTS_MAX = 5
+ADDRESSES_PER_HOST_MAX = 2
+DNS_SECONDS = 15.0
+# No further domain is started after this; what is left is tried with the next attempt. Well under limits.SEND_LEASE
+# together with the longest single transaction.
+START_SECONDS = 180.0
+
+
+class Resolver(Protocol):
+    """The one method of dns.resolver.Resolver that is used."""
+
+    def resolve(self, qname: Any, rdtype: Any, **options: Any) -> Iterable[Any]:
+        """Records of one type, or one of dnspython's exceptions."""
+        ...
+
+
+class Undeliverable(Exception):
+    """DNS says that this domain takes no mail, for good."""
+
+
+class LookupFailed(Exception):
+    """DNS gave no usable answer now."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailHost:
+    """One host to try, with the addresses that were looked up for it."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+class MxTransport:
+    """Delivers to each recipient domain itself, with opportunistic TLS (RFC 7435).
+
+    Recipients are grouped by domain, and every domain has its own transaction and outcome. `hand_off` is called once,
+    before the first content of any domain. When the answer of some domains is lost, the others are still served, and
+    PartlyUnknown then carries their results; only the recipients without a result are uncertain.
+    """
+
+    name = "mx"
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolver | None = None,
+        port: int = SMTP_PORT,
+        allow_private: bool = False,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._resolver = resolver
+        self._port = port
+        self._allow_private = allow_private
+        self._timeouts = timeouts
+
+    def send(self, envelope: Envelope, hand_off: Callable[[], None]) -> list[RecipientResult]:
+        """Deliver to every domain of the envelope, in random order, so that one slow domain delays no other for ever."""
+        refuse_in_transaction("Sending mail")
+        once = HandOffOnce(hand_off)
+        results: list[RecipientResult] = []
+        unknown: list[str] = []
+        detail = ""
+        started = time.monotonic()
+        groups = list(group_by_domain(envelope.recipients, results).items())
+        secrets.SystemRandom().shuffle(groups)
+        for domain, recipients in groups:
+            if time.monotonic() - started > START_SECONDS:
+                results += same_for_all(recipients, Outcome.DEFERRED, "Other domains took too long; not tried yet.")
+                continue
+            submission = Submission(envelope.sender, tuple(recipients), envelope.content)
+            try:
+                results += self._send_to_domain(domain, submission, once)
+            except PartlyUnknown as error:
+                log.warning("mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients))
+                results += error.results
+                unknown += error.recipients
+                detail = str(error)
+        results = in_order(envelope.recipients, results)
+        if unknown:
+            raise PartlyUnknown(detail, results=results, recipients=unknown)
+        return results
+
+    def _send_to_domain(
+        self, domain: str, submission: Submission, hand_off: Callable[[], None]
+    ) -> list[RecipientResult]:
+        try:
+            hosts = self.mail_hosts(domain)
+        except Undeliverable as error:
+            return same_for_all(submission.recipients, Outcome.REFUSED, str(error))
+        except LookupFailed as error:
+            return same_for_all(submission.recipients, Outcome.DEFERRED, str(error))
+        failures: list[HostUnavailable] = []
+        for host in hosts:
+            for address in host.addresses[:ADDRESSES_PER_HOST_MAX]:
+                server = Server(host.name, self._port, Tls.AUTO, address)
+                try:
+                    return deliver(server, submission, hand_off, self._timeouts)
+                except HostUnavailable as error:
+                    failures.append(error)
+        # A domain whose every host says 554 instead of a greeting does not want this mail; anything else may change.
+        is_permanent = all(failure.is_permanent for failure in failures)
+        outcome = Outcome.REFUSED if is_permanent else Outcome.DEFERRED
+        return same_for_all(submission.recipients, outcome, failures[-1].detail)
+
+    def mail_hosts(self, domain: str) -> list[MailHost]:
+        """The hosts to try in order, at most HOSTS_MAX, each with at least one allowed address.
+
+        Raises Undeliverable for a null MX (RFC 7505), an unknown domain, and hosts without a public address;
+        LookupFailed when DNS does not answer.
+        """
+        if domain.startswith("["):
+            return [MailHost(domain, self._allowed([_literal(domain)], domain))]
+        names = self._mx_names(domain)
+        hosts: list[MailHost] = []
+        refused = failed = False
+        for name in names:
+            try:
+                found = self._addresses(name)
+                if found:
+                    hosts.append(MailHost(name, self._allowed(found, name)))
+            except Undeliverable:
+                refused = True
+            except LookupFailed:
+                failed = True
+            if len(hosts) == HOSTS_MAX:
+                break
+        if hosts:
+            return hosts
+        if failed:
+            raise LookupFailed("451 4.4.3 The mail hosts' addresses could not be looked up.")
+        if refused:
+            raise Undeliverable("550 5.4.4 The domain's mail hosts have no public address.")
+        raise Undeliverable("550 5.4.4 The domain has no mail host with an address.")
+
+    def _mx_names(self, domain: str) -> list[str]:
+        """MX targets by preference, equal ones in random order; the domain itself when it has none."""
+        try:
+            records = [(int(record.preference), record.exchange) for record in self._lookup(domain, "MX")]
+        except dns.resolver.NXDOMAIN:
+            raise Undeliverable("550 5.1.2 The domain does not exist.") from None
+        except dns.resolver.NoAnswer:
+            records = []
+        except dns.exception.DNSException as error:
+            raise LookupFailed(f"451 4.4.3 The MX lookup failed ({type(error).__name__}).") from None
+        if not records:
+            return [domain]
+        usable = [(preference, target) for preference, target in records if target != dns.name.root]
+        if not usable:
+            raise Undeliverable("556 5.1.10 The domain accepts no mail (null MX).")
+        secrets.SystemRandom().shuffle(usable)
+        usable.sort(key=lambda record: record[0])
+        return list(dict.fromkeys(target.to_text(omit_final_dot=True).lower() for _, target in usable))
+
+    def _addresses(self, name: str) -> list[str]:
+        found: list[str] = []
+        failed = False
+        # IPv4 first: a host without an IPv6 route fails at once, but many receivers judge IPv6 senders more strictly.
+        for kind in ("A", "AAAA"):
+            try:
+                found += [str(record.address) for record in self._lookup(name, kind)]
+            except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+                continue
+            except dns.exception.DNSException:
+                failed = True
+        if not found and failed:
+            raise LookupFailed("451 4.4.3 The address lookup failed.")
+        return found
+
+    def _lookup(self, name: str, kind: str) -> list[Any]:
+        resolver = self._resolver or _system_resolver()
+        return list(resolver.resolve(dns.name.from_text(name), kind, lifetime=DNS_SECONDS, search=False))
+
+    def _allowed(self, addresses: Sequence[str], host: str) -> tuple[str, ...]:
+        allowed = tuple(address for address in addresses if self._allow_private or is_public(address))
+        if not allowed:
+            # A domain must not be able to aim this server at its own network.
+            raise Undeliverable(f"550 5.4.4 {host} has no public address.")
+        return allowed
+
+
+def _system_resolver() -> Resolver:
+    try:
+        return dns.resolver.get_default_resolver()
+    except dns.resolver.NoResolverConfiguration:
+        raise LookupFailed("451 4.4.3 This server has no DNS resolver configured.") from None
+
+
+def _literal(domain: str) -> str:
+    """The address in an address literal (RFC 5321 section 4.1.3)."""
+    text = domain.strip("[]")
+    if text.lower().startswith("ipv6:"):
+        text = text[5:]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise Undeliverable("553 5.1.2 This is not an address literal.") from None
+
+
+def group_by_domain(recipients: Iterable[str], refused: list[RecipientResult]) -> dict[str, list[str]]:
+    """Recipients by ASCII domain; what cannot be an SMTP address is added to `refused` instead."""
+    groups: dict[str, list[str]] = {}
+    for address in dict.fromkeys(recipients):
+        try:
+            domain = smtp_address(address).rpartition("@")[2].rstrip(".").lower()
+            if not domain.startswith("["):
+                dns.name.from_text(domain)
+        except (ValueError, dns.exception.DNSException):
+            domain = ""
+        if not domain:
+            refused += same_for_all([address], Outcome.REFUSED, "553 5.1.3 This is not an address that SMTP can carry.")
+            continue
+        groups.setdefault(domain, []).append(address)
+    return groups

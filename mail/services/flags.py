@@ -1,0 +1,31 @@
+"""Flags of messages."""
+
+from __future__ import annotations
+
+from common.clock import now
+from common.principal import Principal, Scope
+from common.unset import UNSET, Unset
+from mail.enums import Direction
+from mail.models import Message
+
+
+def mark_read_by_fetch(principal: Principal, message: Message) -> None:
+    """Reading an inbound message with an API key marks it read; a console session only looks (mail.md 4.9)."""
+    if message.is_read or message.direction != Direction.INBOUND or principal.scope is Scope.SESSION:
+        return
+    Message.objects.filter(pk=message.pk, is_read=False).update(is_read=True, updated_at=now())
+    message.is_read = True
+
+
+def set_flags(message: Message, *, is_read: bool | Unset, is_starred: bool | Unset) -> None:
+    """Change the supplied flags; nothing else of the row."""
+    changes: dict[str, bool] = {}
+    if is_read is not UNSET:
+        changes["is_read"] = is_read
+    if is_starred is not UNSET:
+        changes["is_starred"] = is_starred
+    if not changes:
+        return
+    Message.objects.filter(pk=message.pk).update(**changes, updated_at=now())
+    for name, value in changes.items():
+        setattr(message, name, value)

@@ -1,0 +1,263 @@
+"""Accept inbound mail: the one service behind SMTP, local delivery and (later) provider webhooks.
+
+Works on batches: the SMTP door commits the messages of all sessions that wait at the same moment in one transaction,
+which costs one flush of the disk instead of one per message, and one query per table instead of one per row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from common.clock import now
+from common.ids import uuid7
+from contacts.rules import RuleView, decide
+from contacts.selectors import rules_for
+from mail import limits
+from mail.addresses import normalize_address
+from mail.enums import Direction, Folder, MailEvent, MessageStatus
+from mail.events import Occurrence, build_events
+from mail.mime.parse import ParsedMail
+from mail.models import Mailbox, Message, MessageContent, Thread
+from mail.raw import StoredRaw
+from mail.services.attachments import attachment_rows
+from mail.threading import candidate_parents
+from webhooks.outbox import record_many
+
+
+class Acceptance(StrEnum):
+    """What happened to one message for one mailbox."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    # The mailbox was deleted between RCPT and DATA.
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMail:
+    """A parsed message and the mailboxes it is for. `stored` is durable already (large) or inline (small)."""
+
+    parsed: ParsedMail
+    stored: StoredRaw
+    size_bytes: int
+    mailbox_ids: tuple[UUID, ...]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One message for one mailbox, on its way through a batch."""
+
+    mail: InboundMail
+    mailbox: Mailbox
+    candidates: tuple[str, ...]
+    is_blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _ParentThread:
+    """The thread of a message that the new one answers."""
+
+    thread_id: UUID
+    folder: str
+    is_new: bool
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows to write."""
+
+    moment: datetime
+    threads: dict[UUID, Thread] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    contents: list[MessageContent] = field(default_factory=list)
+    occurrences: list[Occurrence] = field(default_factory=list)
+    additions: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
+    folders: dict[UUID, str] = field(default_factory=dict)
+    bytes_by_mailbox: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
+    known: dict[tuple[UUID, str], _ParentThread] = field(default_factory=dict)
+
+
+def accept_batch(mails: Sequence[InboundMail]) -> list[dict[UUID, Acceptance]]:
+    """Store every message for every mailbox, exactly once; durable when it returns.
+
+    The result has, per message, the outcome by mailbox id. Raises (database trouble) with nothing stored.
+    """
+    with transaction.atomic():
+        mailboxes = _lock_mailboxes({pk for mail in mails for pk in mail.mailbox_ids})
+        seen = _known_fingerprints(mails, mailboxes)
+        outcomes: list[dict[UUID, Acceptance]] = []
+        entries: list[_Entry] = []
+        for mail in mails:
+            outcome: dict[UUID, Acceptance] = {}
+            for mailbox_id in mail.mailbox_ids:
+                mailbox = mailboxes.get(mailbox_id)
+                fingerprint = (mailbox_id, mail.parsed.dedup_key)
+                if mailbox is None:
+                    outcome[mailbox_id] = Acceptance.GONE
+                elif fingerprint in seen:
+                    outcome[mailbox_id] = Acceptance.DUPLICATE
+                else:
+                    seen.add(fingerprint)
+                    outcome[mailbox_id] = Acceptance.STORED
+                    parents = candidate_parents(mail.parsed.in_reply_to, mail.parsed.references)
+                    entries.append(_Entry(mail, mailbox, parents[: limits.THREAD_CANDIDATES]))
+            outcomes.append(outcome)
+        if entries:
+            _store(entries)
+    return outcomes
+
+
+def _lock_mailboxes(ids: set[UUID]) -> dict[UUID, Mailbox]:
+    """Live mailboxes by id. Locked in id order: two batches that share mailboxes wait instead of deadlocking."""
+    rows = Mailbox.objects.alive().filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
+    return {row.pk: row for row in rows.select_related("identity")}
+
+
+def _known_fingerprints(mails: Sequence[InboundMail], mailboxes: Iterable[UUID]) -> set[tuple[UUID, str]]:
+    keys = {mail.parsed.dedup_key for mail in mails}
+    rows = Message.objects.filter(mailbox_id__in=list(mailboxes), dedup_key__in=keys)
+    return set(rows.values_list("mailbox_id", "dedup_key"))
+
+
+def _store(entries: list[_Entry]) -> None:
+    _apply_contact_rules(entries)
+    batch = _Batch(now())
+    batch.known = _parent_threads(entries)
+    for entry in entries:
+        _place(batch, entry)
+    Thread.objects.bulk_create(batch.threads.values())
+    Message.objects.bulk_create(batch.messages)
+    MessageContent.objects.bulk_create(batch.contents)
+    _touch_threads(batch)
+    for mailbox_id in sorted(batch.bytes_by_mailbox):
+        Mailbox.objects.filter(pk=mailbox_id).update(
+            storage_used_bytes=F("storage_used_bytes") + batch.bytes_by_mailbox[mailbox_id]
+        )
+    if batch.occurrences:
+        record_many(build_events(batch.occurrences))
+
+
+def _apply_contact_rules(entries: list[_Entry]) -> None:
+    identity_ids = {entry.mailbox.identity_id for entry in entries if entry.mailbox.identity_id is not None}
+    rules: dict[UUID, list[RuleView]] = rules_for(identity_ids, "mail") if identity_ids else {}
+    for entry in entries:
+        identity = entry.mailbox.identity
+        if identity is not None:
+            verdict = decide(
+                identity.mail_inbound_filter_mode,
+                rules.get(identity.pk, []),
+                normalize_address(entry.mail.parsed.from_address),
+                "inbound",
+            )
+            entry.is_blocked = not verdict.allowed
+
+
+def _parent_threads(entries: Iterable[_Entry]) -> dict[tuple[UUID, str], _ParentThread]:
+    """Threads that the new messages may belong to, by (mailbox, Message-ID). One query for the batch."""
+    wanted = {candidate for entry in entries for candidate in entry.candidates}
+    if not wanted:
+        return {}
+    rows = (
+        Message.objects.alive()
+        .filter(
+            mailbox_id__in={entry.mailbox.pk for entry in entries},
+            message_id__in=wanted,
+            is_blocked=False,
+            thread__deleted_at__isnull=True,
+        )
+        .values_list("mailbox_id", "message_id", "thread_id", "thread__folder")
+    )
+    return {
+        (mailbox, message_id): _ParentThread(thread, folder, is_new=False)
+        for mailbox, message_id, thread, folder in rows
+    }
+
+
+def _place(batch: _Batch, entry: _Entry) -> None:
+    """Find or make the thread of one message and add its rows to the batch."""
+    parsed, mailbox = entry.mail.parsed, entry.mailbox
+    message_pk = uuid7()
+    parent = None
+    if not entry.is_blocked:
+        parent = next((found for c in entry.candidates if (found := batch.known.get((mailbox.pk, c)))), None)
+    if parent is None:
+        folder = Folder.BLOCKED if entry.is_blocked else Folder.INBOX
+        thread = Thread(
+            mailbox=mailbox,
+            subject=parsed.subject,
+            folder=folder.value,
+            message_count=1,
+            last_message_at=batch.moment,
+            created_at=batch.moment,
+        )
+        batch.threads[thread.pk] = thread
+        parent = _ParentThread(thread.pk, folder.value, is_new=True)
+    elif parent.is_new:
+        batch.threads[parent.thread_id].message_count += 1
+    else:
+        batch.additions[parent.thread_id] += 1
+        if parent.folder == Folder.ARCHIVE:
+            batch.folders[parent.thread_id] = Folder.INBOX.value
+    message = _message_row(entry, message_pk, parent.thread_id, batch.moment)
+    if not entry.is_blocked:
+        batch.known.setdefault((mailbox.pk, message.message_id), parent)
+    batch.messages.append(message)
+    batch.contents.append(
+        MessageContent(
+            message=message,
+            body_text=parsed.body_text,
+            body_html=parsed.body_html,
+            raw_inline=entry.mail.stored.raw_inline,
+            raw_key=entry.mail.stored.raw_key,
+        )
+    )
+    batch.bytes_by_mailbox[mailbox.pk] += entry.mail.size_bytes
+    if not entry.is_blocked and parent.folder != Folder.SPAM:
+        batch.occurrences.append(Occurrence(MailEvent.RECEIVED, message, mailbox, parsed.body_text))
+
+
+def _message_row(entry: _Entry, pk: UUID, thread_id: UUID, moment: datetime) -> Message:
+    parsed = entry.mail.parsed
+    return Message(
+        id=pk,
+        mailbox=entry.mailbox,
+        thread_id=thread_id,
+        direction=Direction.INBOUND.value,
+        status=MessageStatus.RECEIVED.value,
+        message_id=parsed.message_id or f"<{pk}@{entry.mailbox.sending_domain}>",
+        in_reply_to=parsed.in_reply_to,
+        references=list(parsed.references) or None,
+        from_address=parsed.from_address,
+        from_display_name=parsed.from_display_name,
+        reply_to=list(parsed.reply_to) or None,
+        to_addresses=list(parsed.to_addresses),
+        cc_addresses=list(parsed.cc_addresses) or None,
+        subject=parsed.subject,
+        snippet=parsed.snippet,
+        is_blocked=entry.is_blocked,
+        attachment_metadata=attachment_rows(parsed),
+        size_bytes=entry.mail.size_bytes,
+        dedup_key=parsed.dedup_key,
+        created_at=moment,
+        updated_at=moment,
+    )
+
+
+def _touch_threads(batch: _Batch) -> None:
+    """Count the additions to threads that existed before; an archived thread comes back to the inbox."""
+    for thread_id in sorted(batch.additions):
+        changes: dict[str, object] = {
+            "message_count": F("message_count") + batch.additions[thread_id],
+            "last_message_at": batch.moment,
+        }
+        if thread_id in batch.folders:
+            changes["folder"] = batch.folders[thread_id]
+        Thread.objects.filter(pk=thread_id).update(**changes)

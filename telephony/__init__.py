@@ -1,0 +1,1 @@
+"""Will own phone numbers, texts, calls and transcripts. Nothing is built yet: its routes answer 501."""

@@ -1,0 +1,1 @@
+"""Real rows for tests, made through the services wherever one exists."""

@@ -1,0 +1,1 @@
+"""Owns the control plane of public tunnels (the edge comes later)."""

@@ -1,0 +1,1 @@
+"""Owns the durable event log, webhook subscriptions, signed delivery and replay."""
