@@ -250,7 +250,7 @@ class Target:
     secure: bool
     host: str
     port: int
-    authority: bytes
+    authority: str
     path: bytes
 
     @property
@@ -270,7 +270,11 @@ def parse_target(url: str) -> Target:
         raise CallFailed("The URL is not valid.")
     secure = parsed.scheme == "https"
     return Target(
-        secure, parsed.raw_host.decode("ascii"), parsed.port or (443 if secure else 80), parsed.netloc, parsed.raw_path
+        secure,
+        parsed.raw_host.decode("ascii"),
+        parsed.port or (443 if secure else 80),
+        parsed.netloc.decode("ascii"),
+        parsed.raw_path,
     )
 
 
@@ -321,6 +325,7 @@ class Caller:
         self._resolver = Resolver(allow_private=allow_private)
         self._idle: dict[tuple[bool, str, int], list[_Connection]] = {}
         self._idle_count = 0
+        _tls_context()  # reading the certificates takes a while: not during somebody's first request
 
     async def post(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout: float, max_body_bytes: int
@@ -374,10 +379,12 @@ class Caller:
         self._idle_count = 0
 
     def _take(self, target: Target) -> _Connection | None:
-        rows = self._idle.get(target.origin)
+        rows = self._idle.get(target.origin, [])
         while rows:
             connection = rows.pop()
             self._idle_count -= 1
+            if not rows:
+                del self._idle[target.origin]
             if connection.is_usable:
                 connection.answer, connection.is_reused = None, True
                 return connection

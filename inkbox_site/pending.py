@@ -43,7 +43,7 @@ AREAS = (
     Area(
         "slack",
         "Slack is not part of this release.",
-        (r"slack(?:/.*)?", rf"{_HANDLE}/slack(-contact-rules)?(?:/.*)?"),
+        (r"slack(?:/.*)?", rf"{_HANDLE}/slack(?:-contact-rules)?(?:/.*)?"),
     ),
     Area(
         "companion",

@@ -19,11 +19,14 @@ Probe = Callable[[], datetime | None]
 
 @lru_cache(maxsize=1)
 def age_probes() -> dict[str, Probe]:
-    """The probes of `settings.QUEUE_AGE_PROBES` by queue name; one whose code is not installed is left out."""
-    found: dict[str, Probe] = {}
-    for name, path in settings.QUEUE_AGE_PROBES.items():
+    """Since when the longest waiting row of each queue is due, by queue name.
+
+    Apps above `webhooks` name theirs in `settings.QUEUE_AGE_PROBES`; one that cannot be imported is left out.
+    """
+    found: dict[str, Probe] = {"webhooks": oldest_due_dispatch_at}
+    for path in settings.QUEUE_AGE_PROBES:
         try:
-            found[name] = import_string(path)
+            found[path.partition(".")[0]] = import_string(path)
         except ImportError:
             continue
     return found
@@ -31,7 +34,7 @@ def age_probes() -> dict[str, Probe]:
 
 def missing_probes() -> list[str]:
     """Dotted paths that cannot be imported (for the system check)."""
-    return [path for name, path in settings.QUEUE_AGE_PROBES.items() if name not in age_probes()]
+    return [path for path in settings.QUEUE_AGE_PROBES if path.partition(".")[0] not in age_probes()]
 
 
 def oldest_due_dispatch_at() -> datetime | None:

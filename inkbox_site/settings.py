@@ -229,11 +229,6 @@ RATE_LIMIT_KEY_PER_MINUTE = env.number("INKBOX_RATE_LIMIT_KEY_PER_MINUTE", 3000)
 RATE_LIMIT_ANONYMOUS_PER_MINUTE = env.number("INKBOX_RATE_LIMIT_ANONYMOUS_PER_MINUTE", 300)
 AGENT_SUPPORT = env.text("INKBOX_AGENT_SUPPORT")
 METRICS_ENABLED = env.flag("INKBOX_METRICS")
-# Queue name to a function that says since when its longest waiting row is due (inkbox_site/queues.py).
-QUEUE_AGE_PROBES = {
-    "mail": "mail.selectors.oldest_due_job",
-    "webhooks": "inkbox_site.queues.oldest_due_dispatch_at",
-}
 
 # --- Mail -------------------------------------------------------------------------------------------------------
 MAIL_TRANSPORT = env.text("INKBOX_MAIL_TRANSPORT", "sandbox")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from mail import limits
-from mail.addresses import normalize_address
+from mail.addresses import domain_of, normalize_address
+from mail.domains import is_hosted_domain
 from mail.enums import Direction, MailEvent, MessageStatus
 from mail.models import Mailbox, Message
 from webhooks.outbox import NewEvent
@@ -23,13 +25,26 @@ _STATUS = {
 _MAX_RESOLVED_ADDRESSES = 50
 
 
+class EventMailbox(Protocol):
+    """The part of a mailbox that events speak of."""
+
+    @property
+    def pk(self) -> UUID: ...
+    @property
+    def organization_id(self) -> str: ...
+    @property
+    def identity_id(self) -> UUID | None: ...
+    @property
+    def email_address(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """Something that happened to a message."""
 
     event: MailEvent
     message: Message
-    mailbox: Mailbox
+    mailbox: EventMailbox
     # Text body, for message.received only.
     body_text: str | None = None
 
@@ -76,6 +91,8 @@ def _agents_by_address(
     occurrences: Iterable[Occurrence], wanted: Iterable[list[tuple[str, str]]]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     addresses = {normalize_address(address) for rows in wanted for _, address in rows}
+    # Most mail comes from elsewhere: then there is nobody to look up.
+    addresses = {address for address in addresses if is_hosted_domain(domain_of(address))}
     if not addresses:
         return {}
     organizations = {o.mailbox.organization_id for o in occurrences}

@@ -52,9 +52,7 @@ class MixedNeedsScope(Conflict):
     """Old clients must not change rows they cannot represent."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "This subscription mixes event families. Repeat the request with scope=identity to change it."
-        )
+        super().__init__("This subscription mixes event families. Repeat the request with scope=identity to change it.")
 
 
 class MixingNeedsScope(Invalid):

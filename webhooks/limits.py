@@ -20,6 +20,7 @@ MAX_IN_FLIGHT = 256
 MAX_IN_FLIGHT_PER_SUBSCRIPTION = 4
 # Rows leased ahead for a receiver that answers quickly, so that a claim is not needed for every four requests.
 MAX_LEASED_PER_SUBSCRIPTION = 64
+MAX_LEASED = 512
 # A row leased ahead goes back when it was not started within this time: a deleted subscription stops at once.
 MAX_AHEAD_SECONDS = 2.0
 
@@ -27,4 +28,4 @@ MAX_AHEAD_SECONDS = 2.0
 DELIVERIES_DEFAULT_LIMIT = 50
 DELIVERIES_MAX_LIMIT = 200
 RETENTION = timedelta(days=30)
-PURGE_BATCH = 1000
+PURGE_BATCH = 500

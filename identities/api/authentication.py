@@ -62,3 +62,7 @@ class PrincipalScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
             {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         ]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        # Either of them, where the default means both.
+        return [{name: []} for name in self.name]

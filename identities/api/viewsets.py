@@ -170,9 +170,6 @@ class SigningKeyViewSet(ApiViewSet):
     list=extend_schema(
         operation_id="list_api_keys", summary="List API keys, newest first", responses={200: ApiKeyOut(many=True)}
     ),
-    retrieve_self=extend_schema(
-        operation_id="get_own_api_key", summary="The key that is calling", responses={200: ApiKeyOut}
-    ),
     destroy=extend_schema(operation_id="revoke_api_key", summary="Revoke an API key", responses={204: None}),
 )
 class ApiKeyViewSet(ApiViewSet):
@@ -189,6 +186,7 @@ class ApiKeyViewSet(ApiViewSet):
     def list(self, request: ApiRequest) -> Response:
         return Response(ApiKeyOut.render_many(list_api_keys(request.principal)))
 
+    @extend_schema(operation_id="get_own_api_key", summary="The key that is calling", responses={200: ApiKeyOut})
     def retrieve_self(self, request: ApiRequest) -> Response:
         return Response(ApiKeyOut.render(get_own_key(request.principal)))
 
@@ -204,7 +202,6 @@ class WhoamiViewSet(ApiViewSet):
     allows_no_organization = True
 
     @extend_schema(
-        operation_id="whoami",
         summary="The caller of this credential",
         responses={
             200: PolymorphicProxySerializer(

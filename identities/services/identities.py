@@ -102,7 +102,7 @@ def create_identity(principal: Principal, new: NewIdentity, profile: Profile) ->
 
 
 def _claim_global_name(identity: AgentIdentity, profile: Profile) -> bool:
-    if not fits_global_namespace(identity.agent_handle):
+    if not fits_global_namespace(identity.agent_handle) and identity.agent_handle not in RESERVED:
         return False
     try:
         claim_handle(identity.agent_handle, Namespace.IDENTITIES, identity)
@@ -150,6 +150,7 @@ def update_identity(
         for name, value in (*plain, *modes.items()):
             if value is not UNSET:
                 setattr(row, name, value)
+        _follow_directions(row)
         if changes.agent_handle is not UNSET:
             _rename(row, parse_handle(changes.agent_handle, profile), profile)
         row.save()
@@ -188,8 +189,16 @@ def _rename(row: AgentIdentity, handle: str, profile: Profile) -> None:
         channel.renamed(row)
 
 
+def _follow_directions(row: AgentIdentity) -> None:
+    """The shared mode is that of both directions; while they differ it keeps what they last agreed on."""
+    for channel in FILTER_CHANNELS:
+        inbound = getattr(row, f"{channel}_inbound_filter_mode")
+        if inbound == getattr(row, f"{channel}_outbound_filter_mode"):
+            setattr(row, f"{channel}_filter_mode", inbound)
+
+
 def _mode_changes(changes: IdentityChanges) -> dict[str, FilterMode | str]:
-    """The filter-mode columns to write. A shared mode sets both directions and excludes directional fields."""
+    """The directional columns to write. A shared mode sets both directions and excludes directional fields."""
     if UNSET not in (changes.phone_filter_mode, changes.imessage_filter_mode) and (
         changes.phone_filter_mode != changes.imessage_filter_mode
     ):
@@ -213,9 +222,7 @@ def _mode_changes(changes: IdentityChanges) -> dict[str, FilterMode | str]:
                 loc=("body", f"{channel}_filter_mode"),
             )
         if shared is not UNSET:
-            sides = {f"{channel}{side}_filter_mode": shared for side in ("", "_inbound", "_outbound")}
-        elif len(sides) == 2 and len(set(sides.values())) == 1:
-            sides[f"{channel}_filter_mode"] = next(iter(sides.values()))
+            sides = {f"{channel}{side}_filter_mode": shared for side in ("_inbound", "_outbound")}
         result.update(sides)
     return result
 

@@ -41,17 +41,18 @@ class Supervisor:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def start(self) -> None:
-        """Start the roles. When one cannot start, the others are stopped again and its error is raised."""
+    def start(self) -> bool:
+        """Start the roles; False when a signal came meanwhile. When one cannot start, its error is raised."""
         try:
             for role in reversed(self._roles):
                 if self._is_asked_to_stop:
-                    return
+                    return False
                 self._started.append(role)
                 role.start(self._on_death)
         except BaseException:
             self.stop()
             raise
+        return True
 
     def wait(self) -> None:
         """Until a signal comes or a role dies."""

@@ -42,7 +42,7 @@ class WebRole:
             self.reserve()
         assert self._socket is not None
         config = uvicorn.Config(
-            application,  # type: ignore[arg-type]
+            application,
             log_config=None,
             log_level="warning",
             access_log=False,

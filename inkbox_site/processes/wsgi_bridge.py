@@ -13,7 +13,7 @@ import contextvars
 import io
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any
@@ -24,7 +24,7 @@ import structlog
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Headers = list[tuple[bytes, bytes]]
@@ -196,19 +196,23 @@ class Exchange:
         if piece:
             self._wait(self._send({"type": "http.response.body", "body": piece, "more_body": True}))
 
-    def _wait(self, sending: Awaitable[None]) -> None:
+    def _wait(self, sending: Coroutine[Any, Any, None]) -> None:
         """Until the server has taken the piece: a slow reader slows the producer instead of filling memory."""
         if self.is_abandoned or self._loop.is_closed():
-            sending.close()  # type: ignore[attr-defined]
+            sending.close()
             raise ClientGone
-        future = asyncio.run_coroutine_threadsafe(sending, self._loop)  # type: ignore[arg-type]
+        future = asyncio.run_coroutine_threadsafe(sending, self._loop)
         while True:
             try:
-                return future.result(timeout=1)
+                future.result(timeout=1)
             except TimeoutError:
+                if future.done():
+                    raise
                 if self.is_abandoned or self._loop.is_closed():
                     future.cancel()
                     raise ClientGone from None
+            else:
+                return
 
 
 def _refuse_write(_: bytes) -> None:

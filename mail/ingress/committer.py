@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -32,9 +33,11 @@ class GroupCommitter:
         self,
         loop: asyncio.AbstractEventLoop,
         accept: Callable[[Sequence[InboundMail]], list[Outcome]] = accept_batch,
+        arriving: Callable[[], int] = lambda: 0,
     ) -> None:
         self._loop = loop
         self._accept = accept
+        self._arriving = arriving
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="smtp-commit", daemon=True)
 
@@ -57,14 +60,22 @@ class GroupCommitter:
         is_running = True
         while is_running and (first := self._waiting.get()) is not None:
             batch = [first]
-            while len(batch) < limits.SMTP_BATCH_MESSAGES and not self._waiting.empty():
-                following = self._waiting.get()
+            deadline = time.monotonic() + limits.SMTP_BATCH_WAIT_SECONDS
+            while len(batch) < limits.SMTP_BATCH_MESSAGES:
+                try:
+                    following = self._waiting.get(timeout=self._patience(deadline))
+                except queue.Empty:
+                    break
                 if following is None:
                     is_running = False
                     break
                 batch.append(following)
             self._loop.call_soon_threadsafe(_resolve, self._store(batch))
         connection.close()
+
+    def _patience(self, deadline: float) -> float:
+        """How long to wait for one more message: not at all unless a session is sending one right now."""
+        return max(0.0, deadline - time.monotonic()) if self._arriving() > 0 else 0.0
 
     def _store(self, batch: Sequence[_Waiting]) -> list[_Result]:
         close_old_connections()

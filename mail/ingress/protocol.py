@@ -20,6 +20,8 @@ class OpenSessions:
         self._limit = limit_per_peer
         self._by_peer: Counter[str] = Counter()
         self.all: set[IngressProtocol] = set()
+        # Sessions in the middle of DATA; the committing thread looks at it to size its batches.
+        self.receiving = 0
 
     def enter(self, session: IngressProtocol, peer: str) -> bool:
         """Count a session; False when the peer has too many already."""
@@ -75,12 +77,15 @@ class IngressProtocol(SMTP):  # type: ignore[misc]
             await self.push("501 5.5.4 Syntax: DATA")
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
+        self._sessions.receiving += 1
         try:
             content = await self._read_content()
         except (asyncio.CancelledError, asyncio.IncompleteReadError):
             # The peer hung up in the middle: nothing was promised, nothing is kept.
             self._writer.close()
             raise
+        finally:
+            self._sessions.receiving -= 1
         if content is None:
             await self.push(f"552 5.3.4 The message is larger than {settings.SMTP_MAX_MESSAGE_BYTES} bytes.")
             self._set_post_data_state()

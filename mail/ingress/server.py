@@ -27,7 +27,7 @@ class SmtpServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="smtp", daemon=True)
         self._sessions = OpenSessions(settings.SMTP_MAX_SESSIONS_PER_IP)
-        self._committer = GroupCommitter(self._loop)
+        self._committer = GroupCommitter(self._loop, arriving=lambda: self._sessions.receiving)
         self._handler = IngressHandler(self._committer)
         self._server: asyncio.Server | None = None
         self.address: tuple[str, int] = (host, port)

@@ -7,21 +7,21 @@ Where the backend sends raw MIME (Amazon SES), the bytes go out as they are, DKI
 from __future__ import annotations
 
 import email
+import email.encoders
 import email.policy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage as MimeMessage
-from email.message import Message
+from email.message import Message, MIMEPart
 from email.mime.base import MIMEBase
 from email.utils import getaddresses
-from typing import Any, ClassVar
+from typing import Any
 
-import requests
 import structlog
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailRecipientsRefused
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from common.db import refuse_in_transaction
 from mail.providers.base import Envelope, Outcome, RecipientResult
@@ -48,10 +48,6 @@ _NOT_PASSED_ON = frozenset(
 )
 # Headers that make a provider keep what it would otherwise replace.
 _PROVIDER_HEADERS: dict[str, dict[str, str]] = {"postmark": {"X-PM-KeepID": "true"}}
-# botocore repeats a request that timed out, which would send the mail twice.
-_CONNECTION_OPTIONS: dict[str, dict[str, Any]] = {
-    "amazon_ses": {"client_params": {"config": {"retries": {"total_max_attempts": 1}}}}
-}
 # The account is wrong, not the message (credentials, payment, an unverified domain), or it is too early: worth a retry.
 _ACCOUNT_STATUSES = frozenset({401, 402, 403, 408, 425, 429})
 # A gateway gave up on the provider's own server, which may have taken the message.
@@ -64,7 +60,20 @@ _STATUS_OUTCOMES = {
     "rejected": Outcome.REFUSED,
     "failed": Outcome.DEFERRED,
 }
-_NEVER_CONNECTED = (ConnectTimeoutError, NameResolutionError, NewConnectionError)
+# Errors of requests, urllib3, ssl and botocore that come before anything was written. By name, because which of these
+# libraries is installed depends on the provider.
+_NOTHING_WRITTEN = frozenset(
+    {
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "EndpointConnectionError",
+        "NameResolutionError",
+        "NewConnectionError",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "SSLCertVerificationError",
+    }
+)
 
 
 class _ExactMime(Message):
@@ -77,9 +86,9 @@ class _ExactMime(Message):
 
 
 class OutgoingMail(EmailMultiAlternatives):
-    """A Django message made from finished MIME: fields for APIs that want fields, the very bytes for those that don't."""
+    """A Django message made from finished MIME: fields for APIs that want fields, the very bytes for the others."""
 
-    raw: ClassVar[bytes] = b""
+    raw: bytes = b""
 
     def message(self, *args: Any, **kwargs: Any) -> Any:
         exact = email.message_from_bytes(self.raw, _class=_ExactMime)
@@ -141,7 +150,7 @@ def to_django_message(esp: str, raw: bytes, mime: MimeMessage, split: Split) -> 
         reply_to=[str(value) for value in mime.get_all("reply-to", [])],
         headers=headers | _PROVIDER_HEADERS.get(esp, {}),
     )
-    message.raw = raw  # type: ignore[misc]
+    message.raw = raw
     if html is not None:
         message.attach_alternative(_text_of(html), "text/html")
     for part in _leaves(mime):
@@ -150,8 +159,22 @@ def to_django_message(esp: str, raw: bytes, mime: MimeMessage, split: Split) -> 
     return message
 
 
-def _text_of(part: Any) -> str:
-    return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
+def _text_of(part: MIMEPart | None) -> str:
+    if part is None:
+        return ""
+    try:
+        text = str(part.get_content())
+    except LookupError:  # a charset that Python does not know
+        text = _bytes_of(part).decode("utf-8", "replace")
+    return text.replace("\r\n", "\n")
+
+
+def _bytes_of(part: MIMEPart) -> bytes:
+    if part.get_content_maintype() == "message":
+        children = part.get_payload()
+        return children[0].as_bytes() if isinstance(children, list) and isinstance(children[0], Message) else b""
+    decoded = part.get_payload(decode=True)
+    return decoded if isinstance(decoded, bytes) else b""
 
 
 def _leaves(part: MimeMessage) -> Iterator[MimeMessage]:
@@ -164,32 +187,32 @@ def _leaves(part: MimeMessage) -> Iterator[MimeMessage]:
 
 def _attachment(part: MimeMessage) -> MIMEBase:
     """A part in the class that anymail reads, with its name, Content-ID and disposition."""
-    maintype, subtype = part.get_content_type().split("/", 1)
-    if part.get_content_maintype() == "message":
-        # An attached message travels as bytes: as a MIME message it would be taken apart by the provider.
-        children = part.get_payload()
-        content = children[0].as_bytes() if isinstance(children, list) and children else b""
-    else:
-        decoded = part.get_payload(decode=True)
-        content = decoded if isinstance(decoded, bytes) else b""
-    attachment = MIMEBase(maintype, subtype)
-    if maintype == "message":
-        attachment = MIMEBase("application", "octet-stream")
-        attachment.replace_header("Content-Type", f"{maintype}/{subtype}")
-    elif charset := part.get_content_charset():
+    content, charset = _bytes_of(part), part.get_content_charset("utf-8")
+    attachment = MIMEBase(*_safe_type(part.get_content_type(), content, charset).split("/", 1))
+    if attachment.get_content_maintype() == "text":
         attachment.set_param("charset", charset)
     attachment.set_payload(content)
     email.encoders.encode_base64(attachment)
-    name = part.get_filename()
     content_id = part.get("Content-ID")
     disposition = part.get_content_disposition() or ("inline" if content_id else "attachment")
-    if name:
-        attachment.add_header("Content-Disposition", disposition, filename=("utf-8", "", name))
-    else:
+    name = part.get_filename()
+    if name is None:
         attachment.add_header("Content-Disposition", disposition)
+    else:
+        attachment.add_header("Content-Disposition", disposition, filename=("utf-8", "", name))
     if content_id:
         attachment["Content-ID"] = str(content_id).strip()
     return attachment
+
+
+def _safe_type(content_type: str, content: bytes, charset: str) -> str:
+    """The type of an attachment; text that its charset cannot decode goes as bytes, because anymail decodes text."""
+    if content_type.startswith("text/"):
+        try:
+            content.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            return "application/octet-stream"
+    return content_type
 
 
 class AnymailTransport:
@@ -213,7 +236,9 @@ class AnymailTransport:
             try:
                 results += self._call(message, split, once)
             except PartlyUnknown as error:
-                log.warning("mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients))
+                log.warning(
+                    "mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients)
+                )
                 results += error.results
                 unknown += error.recipients
                 detail = str(error)
@@ -224,7 +249,7 @@ class AnymailTransport:
 
     def _call(self, message: OutgoingMail, split: Split, hand_off: Callable[[], None]) -> list[RecipientResult]:
         try:
-            connection = get_connection(backend_path(self.esp), **_CONNECTION_OPTIONS.get(self.esp, {}))
+            connection = get_connection(backend_path(self.esp), **_connection_options(self.esp))
         except ImproperlyConfigured as error:
             # Mail waits until the operator has completed the settings.
             return same_for_all(split.addresses, Outcome.DEFERRED, str(error))
@@ -244,6 +269,16 @@ class AnymailTransport:
 def backend_path(esp: str) -> str:
     """The dotted path of anymail's backend class."""
     return f"anymail.backends.{esp}.EmailBackend"
+
+
+def _connection_options(esp: str) -> dict[str, Any]:
+    """Arguments of the backend besides the operator's settings, which they complete and do not replace."""
+    if esp != "amazon_ses":
+        return {}
+    params = dict(getattr(settings, "ANYMAIL", {}).get("AMAZON_SES_CLIENT_PARAMS") or {})
+    # botocore repeats a request that timed out, which would send the mail twice.
+    params["config"] = {"retries": {"total_max_attempts": 1}, **dict(params.get("config") or {})}
+    return {"client_params": params}
 
 
 def _call_before_request(connection: Any, hand_off: Callable[[], None]) -> None:
@@ -300,14 +335,16 @@ def _http_status(error: AnymailAPIError) -> int | None:
 
 def _never_connected(error: BaseException) -> bool:
     """Whether the request failed before anything was written to the provider."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError, *_NEVER_CONNECTED)):
+    pending: list[Any] = [error]
+    for _ in range(20):  # causes may refer to each other
+        if not pending:
+            break
+        seen = pending.pop()
+        if not isinstance(seen, BaseException):
+            continue
+        if any(kind.__name__ in _NOTHING_WRITTEN for kind in type(seen).__mro__):
             return True
-        inner = [getattr(argument, "reason", argument) for argument in seen.args]
-        if any(isinstance(argument, _NEVER_CONNECTED) for argument in inner):
-            return True
-        seen = seen.__cause__
+        pending += [*seen.args, getattr(seen, "reason", None), seen.__cause__]
     return False
 
 

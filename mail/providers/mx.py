@@ -1,4 +1,4 @@
-"""Mail straight to the recipients' servers (RFC 5321 section 5.1): MX lookup, host selection, one transaction a domain."""
+"""Mail straight to the recipients' servers (RFC 5321 section 5.1): MX lookup, host choice, one transaction a domain."""
 
 from __future__ import annotations
 
@@ -18,15 +18,8 @@ from common.db import refuse_in_transaction
 from common.http import is_public
 from mail.providers.base import Envelope, Outcome, RecipientResult
 from mail.providers.outcomes import HandOffOnce, PartlyUnknown, in_order, same_for_all
-from mail.providers.smtp_client import (
-    HostUnavailable,
-    Server,
-    Submission,
-    Timeouts,
-    Tls,
-    deliver,
-    smtp_address,
-)
+from mail.providers.smtp_client import Submission, deliver, smtp_address
+from mail.providers.smtp_session import HostUnavailable, Server, Timeouts, Tls
 
 log = structlog.get_logger(__name__)
 
@@ -34,15 +27,17 @@ SMTP_PORT = 25
 HOSTS_MAX = 5
 ADDRESSES_PER_HOST_MAX = 2
 DNS_SECONDS = 15.0
-# No further domain is started after this; what is left is tried with the next attempt. Well under limits.SEND_LEASE
-# together with the longest single transaction.
-START_SECONDS = 180.0
+# Nothing new is started after this; what is left is tried with the next attempt. With the longest single transaction
+# it stays under limits.SEND_LEASE.
+START_SECONDS = 120.0
 
 
 class Resolver(Protocol):
     """The one method of dns.resolver.Resolver that is used."""
 
-    def resolve(self, qname: Any, rdtype: Any, **options: Any) -> Iterable[Any]:
+    def resolve(
+        self, qname: Any, rdtype: Any, *, lifetime: float | None = None, search: bool | None = None
+    ) -> Iterable[Any]:
         """Records of one type, or one of dnspython's exceptions."""
         ...
 
@@ -87,24 +82,26 @@ class MxTransport:
         self._timeouts = timeouts
 
     def send(self, envelope: Envelope, hand_off: Callable[[], None]) -> list[RecipientResult]:
-        """Deliver to every domain of the envelope, in random order, so that one slow domain delays no other for ever."""
+        """Deliver to every domain, in random order, so that a slow one does not delay the same others every time."""
         refuse_in_transaction("Sending mail")
         once = HandOffOnce(hand_off)
         results: list[RecipientResult] = []
         unknown: list[str] = []
         detail = ""
-        started = time.monotonic()
+        stop_at = time.monotonic() + START_SECONDS
         groups = list(group_by_domain(envelope.recipients, results).items())
         secrets.SystemRandom().shuffle(groups)
         for domain, recipients in groups:
-            if time.monotonic() - started > START_SECONDS:
+            if time.monotonic() > stop_at:
                 results += same_for_all(recipients, Outcome.DEFERRED, "Other domains took too long; not tried yet.")
                 continue
             submission = Submission(envelope.sender, tuple(recipients), envelope.content)
             try:
-                results += self._send_to_domain(domain, submission, once)
+                results += self._send_to_domain(domain, submission, once, stop_at)
             except PartlyUnknown as error:
-                log.warning("mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients))
+                log.warning(
+                    "mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients)
+                )
                 results += error.results
                 unknown += error.recipients
                 detail = str(error)
@@ -114,7 +111,7 @@ class MxTransport:
         return results
 
     def _send_to_domain(
-        self, domain: str, submission: Submission, hand_off: Callable[[], None]
+        self, domain: str, submission: Submission, hand_off: Callable[[], None], stop_at: float
     ) -> list[RecipientResult]:
         try:
             hosts = self.mail_hosts(domain)
@@ -123,13 +120,15 @@ class MxTransport:
         except LookupFailed as error:
             return same_for_all(submission.recipients, Outcome.DEFERRED, str(error))
         failures: list[HostUnavailable] = []
-        for host in hosts:
-            for address in host.addresses[:ADDRESSES_PER_HOST_MAX]:
-                server = Server(host.name, self._port, Tls.AUTO, address)
-                try:
-                    return deliver(server, submission, hand_off, self._timeouts)
-                except HostUnavailable as error:
-                    failures.append(error)
+        targets = [(host.name, address) for host in hosts for address in host.addresses[:ADDRESSES_PER_HOST_MAX]]
+        for name, address in targets:
+            if failures and time.monotonic() > stop_at:
+                failures.append(HostUnavailable("The domain's mail hosts took too long."))
+                break
+            try:
+                return deliver(Server(name, self._port, Tls.AUTO, address), submission, hand_off, self._timeouts)
+            except HostUnavailable as error:
+                failures.append(error)
         # A domain whose every host says 554 instead of a greeting does not want this mail; anything else may change.
         is_permanent = all(failure.is_permanent for failure in failures)
         outcome = Outcome.REFUSED if is_permanent else Outcome.DEFERRED

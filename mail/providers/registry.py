@@ -6,6 +6,7 @@ import importlib.util
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from mail.providers.esp import AnymailTransport, backend_path
 from mail.providers.mx import MxTransport
 from mail.providers.sandbox import SandboxTransport
 from mail.providers.smarthost import SmarthostTransport
-from mail.providers.smtp_client import Server, Tls
+from mail.providers.smtp_session import Server, Tls
 
 FORMS = "Use sandbox, smtp://[user:password@]host[:port][?starttls=auto|require|off], smtps://..., mx or anymail:<esp>."
 _DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
@@ -83,9 +84,7 @@ def _parse_server(text: str) -> Server:
         raise BadTransport("The user name and password of the mail transport must be ASCII (SMTP AUTH).")
     default_port = _SUBMISSION_PORT if username and parts.scheme == "smtp" else _DEFAULT_PORTS[parts.scheme]
     tls = Tls.IMPLICIT if parts.scheme == "smtps" else Tls(options.get("starttls", "auto"))
-    return Server(
-        host, port or default_port, tls, username=username, password=password, ca_file=options.get("ca", "")
-    )
+    return Server(host, port or default_port, tls, username=username, password=password, ca_file=options.get("ca", ""))
 
 
 def _parse_options(parts: SplitResult) -> dict[str, str]:
@@ -131,8 +130,7 @@ def check_transport_setting(text: str) -> str | None:
             return f"anymail:{setting.esp} is not configured: {' '.join(str(error).split())}"
     if setting.server is not None and setting.server.ca_file:
         try:
-            with open(setting.server.ca_file, "rb"):
-                pass
+            Path(setting.server.ca_file).read_bytes()
         except OSError as error:
             return f"The ca file of the mail transport cannot be read: {error.strerror}."
     return None

@@ -8,7 +8,8 @@ import structlog
 
 from mail.providers.base import Envelope, Outcome, RecipientResult
 from mail.providers.outcomes import same_for_all
-from mail.providers.smtp_client import HostUnavailable, Server, Submission, Timeouts, deliver
+from mail.providers.smtp_client import Submission, deliver
+from mail.providers.smtp_session import HostUnavailable, Server, Timeouts
 
 log = structlog.get_logger(__name__)
 

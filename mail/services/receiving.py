@@ -16,12 +16,13 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from common.bulk import insert_rows
 from common.clock import now
 from common.ids import uuid7
 from contacts.rules import RuleView, decide
 from contacts.selectors import rules_for
 from mail import limits
-from mail.addresses import normalize_address
+from mail.addresses import domain_of, normalize_address
 from mail.enums import Direction, Folder, MailEvent, MessageStatus
 from mail.events import Occurrence, build_events
 from mail.mime.parse import ParsedMail
@@ -51,12 +52,23 @@ class InboundMail:
     mailbox_ids: tuple[UUID, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What receiving needs to know of a mailbox; building whole model instances would double the cost of a batch."""
+
+    pk: UUID
+    organization_id: str
+    identity_id: UUID | None
+    email_address: str
+    inbound_mode: str | None
+
+
 @dataclass(slots=True)
 class _Entry:
     """One message for one mailbox, on its way through a batch."""
 
     mail: InboundMail
-    mailbox: Mailbox
+    mailbox: Destination
     candidates: tuple[str, ...]
     is_blocked: bool = False
 
@@ -115,10 +127,11 @@ def accept_batch(mails: Sequence[InboundMail]) -> list[dict[UUID, Acceptance]]:
     return outcomes
 
 
-def _lock_mailboxes(ids: set[UUID]) -> dict[UUID, Mailbox]:
+def _lock_mailboxes(ids: set[UUID]) -> dict[UUID, Destination]:
     """Live mailboxes by id. Locked in id order: two batches that share mailboxes wait instead of deadlocking."""
     rows = Mailbox.objects.alive().filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
-    return {row.pk: row for row in rows.select_related("identity")}
+    columns = ("pk", "organization_id", "identity_id", "email_address", "identity__mail_inbound_filter_mode")
+    return {row[0]: Destination(*row) for row in rows.values_list(*columns)}
 
 
 def _known_fingerprints(mails: Sequence[InboundMail], mailboxes: Iterable[UUID]) -> set[tuple[UUID, str]]:
@@ -133,9 +146,9 @@ def _store(entries: list[_Entry]) -> None:
     batch.known = _parent_threads(entries)
     for entry in entries:
         _place(batch, entry)
-    Thread.objects.bulk_create(batch.threads.values())
-    Message.objects.bulk_create(batch.messages)
-    MessageContent.objects.bulk_create(batch.contents)
+    insert_rows(Thread, batch.threads.values())
+    insert_rows(Message, batch.messages)
+    insert_rows(MessageContent, batch.contents)
     _touch_threads(batch)
     for mailbox_id in sorted(batch.bytes_by_mailbox):
         Mailbox.objects.filter(pk=mailbox_id).update(
@@ -149,14 +162,10 @@ def _apply_contact_rules(entries: list[_Entry]) -> None:
     identity_ids = {entry.mailbox.identity_id for entry in entries if entry.mailbox.identity_id is not None}
     rules: dict[UUID, list[RuleView]] = rules_for(identity_ids, "mail") if identity_ids else {}
     for entry in entries:
-        identity = entry.mailbox.identity
-        if identity is not None:
-            verdict = decide(
-                identity.mail_inbound_filter_mode,
-                rules.get(identity.pk, []),
-                normalize_address(entry.mail.parsed.from_address),
-                "inbound",
-            )
+        mailbox = entry.mailbox
+        if mailbox.identity_id is not None and mailbox.inbound_mode is not None:
+            sender = normalize_address(entry.mail.parsed.from_address)
+            verdict = decide(mailbox.inbound_mode, rules.get(mailbox.identity_id, []), sender, "inbound")
             entry.is_blocked = not verdict.allowed
 
 
@@ -191,7 +200,7 @@ def _place(batch: _Batch, entry: _Entry) -> None:
     if parent is None:
         folder = Folder.BLOCKED if entry.is_blocked else Folder.INBOX
         thread = Thread(
-            mailbox=mailbox,
+            mailbox_id=mailbox.pk,
             subject=parsed.subject,
             folder=folder.value,
             message_count=1,
@@ -228,11 +237,11 @@ def _message_row(entry: _Entry, pk: UUID, thread_id: UUID, moment: datetime) -> 
     parsed = entry.mail.parsed
     return Message(
         id=pk,
-        mailbox=entry.mailbox,
+        mailbox_id=entry.mailbox.pk,
         thread_id=thread_id,
         direction=Direction.INBOUND.value,
         status=MessageStatus.RECEIVED.value,
-        message_id=parsed.message_id or f"<{pk}@{entry.mailbox.sending_domain}>",
+        message_id=parsed.message_id or f"<{pk}@{domain_of(entry.mailbox.email_address)}>",
         in_reply_to=parsed.in_reply_to,
         references=list(parsed.references) or None,
         from_address=parsed.from_address,

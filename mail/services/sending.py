@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
@@ -22,6 +21,7 @@ from common.nudge import nudge
 from mail import limits
 from mail.addresses import domain_of, normalize_address
 from mail.delivery import events_between, message_status, next_state
+from mail.domains import is_hosted_domain
 from mail.enums import AttemptOutcome, MessageStatus, RecipientState
 from mail.events import Occurrence, build_events
 from mail.mime.parse import parse_mail
@@ -116,7 +116,7 @@ def _split(rows: Iterable[OutboundRecipient]) -> tuple[list[OutboundRecipient], 
     local = [
         row
         for row in rows
-        if normalize_address(row.address) in known or domain_of(row.address) == settings.MAIL_DOMAIN
+        if normalize_address(row.address) in known or is_hosted_domain(domain_of(row.address))
     ]
     taken = {row.pk for row in local}
     return local, [row for row in rows if row.pk not in taken]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 from typing import Any, Protocol
 
@@ -125,13 +126,17 @@ class ApiClient:
             self._headers["User-Agent"] = user_agent
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """A request below `/api/v1` unless the path starts with `/api/`. `headers` use underscores for hyphens."""
+        """A request below `/api/v1` unless the path starts with `/api/`. `headers` use underscores for hyphens.
+
+        The body is sent as JSON; bytes are sent as they are, as if they were JSON; None is no body at all.
+        """
         url = self._prefix + (path if path.startswith("/api/") else f"/api/v1{path}")
         sent = {**self._headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        extra: dict[str, Any] = {}
-        if body is not None:
-            extra = {"data": body, "content_type": "application/json"}
-        answer: Answer = getattr(self._client, method.lower())(url, headers=sent, **extra)
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        path_info, _, query = url.partition("?")
+        answer: Answer = self._client.generic(
+            method, path_info, content, "application/json", headers=sent, query_params=None, QUERY_STRING=query
+        )
         return answer
 
     def get(self, path: str, **headers: str) -> Answer:

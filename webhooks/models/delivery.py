@@ -48,13 +48,15 @@ class Dispatch(models.Model):
                 condition=Q(state__in=[s.value for s in DispatchState]), name="dispatch_state_known"
             ),
             models.CheckConstraint(
-                condition=~Q(state=DispatchState.PENDING.value) | Q(next_attempt_at__isnull=False),
-                name="dispatch_pending_has_time",
+                condition=Q(state=DispatchState.PENDING.value, next_attempt_at__isnull=False)
+                | (~Q(state=DispatchState.PENDING.value) & Q(next_attempt_at__isnull=True)),
+                name="dispatch_time_while_pending",
             ),
         ]
         indexes: ClassVar[list[Any]] = [
+            # Not "state is pending", which says the same: SQLite cannot match that to a bound parameter.
             models.Index(
-                fields=["next_attempt_at", "id"], condition=Q(state=DispatchState.PENDING.value), name="dispatch_due"
+                fields=["next_attempt_at", "id"], condition=Q(next_attempt_at__isnull=False), name="dispatch_due"
             )
         ]
 

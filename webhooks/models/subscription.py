@@ -93,8 +93,10 @@ class Subscription(models.Model):
             ),
         ]
         indexes: ClassVar[list[Any]] = [
-            models.Index(fields=["mailbox_id"], condition=_ACTIVE, name="subscription_mailbox"),
-            models.Index(fields=["phone_number_id"], condition=_ACTIVE, name="subscription_number"),
+            models.Index(fields=["mailbox_id"], condition=Q(mailbox_id__isnull=False), name="subscription_mailbox"),
+            models.Index(
+                fields=["phone_number_id"], condition=Q(phone_number_id__isnull=False), name="subscription_number"
+            ),
             models.Index(fields=["organization", "-created_at"], name="subscription_newest"),
         ]
 

@@ -28,9 +28,7 @@ def legacy_urls(owner_ids: Iterable[UUID]) -> dict[UUID, str]:
     ids = list(owner_ids)
     if not ids:
         return {}
-    rows = Subscription.objects.active().filter(
-        Q(mailbox_id__in=ids) | Q(phone_number_id__in=ids), is_legacy=True
-    )
+    rows = Subscription.objects.active().filter(Q(mailbox_id__in=ids) | Q(phone_number_id__in=ids), is_legacy=True)
     return {row.selector_id: row.url for row in rows.only("mailbox_id", "phone_number_id", "url")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from common.principal import Principal, Profile
 from common.unset import UNSET, Unset
 from identities.models import AgentIdentity
 from identities.services.signing_keys import ensure_signing_key
-from webhooks import limits
+from webhooks import dispatcher, limits
 from webhooks.catalog import families
 from webhooks.enums import DispatchState, Selector, SubscriptionStatus
 from webhooks.errors import (
@@ -188,6 +189,7 @@ def remove_subscriptions(rows: QuerySet[Subscription]) -> None:
     Dispatch.objects.filter(subscription_id__in=ids, state=DispatchState.PENDING.value).update(
         state=DispatchState.CANCELLED.value, next_attempt_at=None, leased_until=None
     )
+    transaction.on_commit(partial(dispatcher.forget, ids))
 
 
 def release_identity(identity: AgentIdentity, profile: Profile) -> None:

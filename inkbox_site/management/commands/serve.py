@@ -57,9 +57,9 @@ class Command(BaseCommand):
                     # A taken port is reported before the database is touched or mail is accepted.
                     each.reserve()
             applied = prepare_database()
-            supervisor.start()
-            self._announce(role, supervisor, applied)
-            supervisor.wait()
+            if supervisor.start():
+                self._announce(role, supervisor, applied)
+                supervisor.wait()
             if supervisor.dead_role is not None:
                 log.error("serve.role_ended", role=supervisor.dead_role)
             supervisor.stop()
@@ -113,8 +113,7 @@ def facts(role: str) -> list[tuple[str, str]]:
     profile = "distributed" if settings.REDIS_URL or not settings.IS_SQLITE else "embedded"
     rows = [("Data", str(settings.DATA_DIR)), ("Profile", f"{profile} ({database}, {broker})")]
     if role in ("all", "web", "worker"):
-        sandbox = ", which keeps mail to other servers instead of sending it" if is_sandboxed() else ""
-        rows.append(("Mail out", f"{settings.MAIL_TRANSPORT}{sandbox}"))
+        rows.append(("Mail out", mail_transport()))
     return rows
 
 
@@ -131,6 +130,14 @@ def notes(role: str) -> list[str]:
     return found
 
 
-def is_sandboxed() -> bool:
-    """Whether mail to other servers is kept here."""
-    return bool(settings.MAIL_TRANSPORT == "sandbox")
+def mail_transport() -> str:
+    """Where mail to other servers goes. Never the setting itself, which may hold a password."""
+    # Imported here: a process without this line does not need the transports.
+    from mail.providers.registry import parse_transport
+
+    chosen = parse_transport(settings.MAIL_TRANSPORT)
+    if chosen.kind == "sandbox":
+        return "sandbox: mail to other servers is kept here and not sent"
+    if chosen.kind == "mx":
+        return "mx: directly to the servers of the recipients"
+    return f"smarthost {chosen.server.host}" if chosen.server is not None else f"provider {chosen.esp}"

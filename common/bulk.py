@@ -1,0 +1,61 @@
+"""Insert many fresh rows of one model quickly.
+
+`bulk_create` spends most of its time preparing each value of each field through several layers. The SMTP door stores
+hundreds of messages a second, so here the statement and one converter per column are made once per model and reused.
+Only for rows made in this process with all values set: no signals, no relations saved, no ids handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models
+
+_Convert = Callable[[Any], Any]
+# Their Python values are what the database drivers take.
+_PLAIN = (models.CharField, models.TextField, models.BooleanField, models.IntegerField, models.BinaryField)
+
+
+def insert_rows(model: type[models.Model], rows: Iterable[models.Model]) -> None:
+    """Insert `rows` in order, inside the caller's transaction. Raises IntegrityError like any insert."""
+    values = [tuple(convert(getattr(row, name)) for name, convert in _columns(model, connection.vendor)) for row in rows]
+    if values:
+        with connection.cursor() as cursor:
+            cursor.executemany(_statement(model, connection.vendor), values)
+
+
+@lru_cache(maxsize=64)
+def _statement(model: type[models.Model], vendor: str) -> str:
+    quote = connection.ops.quote_name
+    columns = [quote(field.column) for field in model._meta.concrete_fields]
+    # Names come from our own models, values are parameters.
+    return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608
+
+
+@lru_cache(maxsize=64)
+def _columns(model: type[models.Model], vendor: str) -> tuple[tuple[str, _Convert], ...]:
+    return tuple((field.attname, _converter(field)) for field in model._meta.concrete_fields)
+
+
+def _converter(field: Any) -> _Convert:
+    target = field
+    while target.is_relation:
+        target = target.target_field
+    if isinstance(target, models.UUIDField):
+        return _same if connection.features.has_native_uuid_field else _uuid_text
+    if isinstance(target, _PLAIN):
+        return _same
+    if isinstance(target, models.DateTimeField):
+        return connection.ops.adapt_datetimefield_value
+    return lambda value: field.get_db_prep_save(value, connection)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _uuid_text(value: UUID | None) -> str | None:
+    return None if value is None else value.hex
