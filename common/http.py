@@ -96,8 +96,7 @@ def check_url(url: str, *, field: str, schemes: Iterable[str] = ("https",)) -> s
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-        httpx.URL(url)  # what cannot be called is refused now, not at the first delivery
-    except (ValueError, httpx.InvalidURL):
+    except ValueError:
         raise Invalid("This is not a URL.", loc=loc) from None
     if not host or port == 0 or any(ord(c) <= 32 or ord(c) == 127 or c == "\\" for c in url):
         raise Invalid("This is not a URL with a host name.", loc=loc)
@@ -106,11 +105,15 @@ def check_url(url: str, *, field: str, schemes: Iterable[str] = ("https",)) -> s
     insecure_ok = settings.WEBHOOK_ALLOW_PRIVATE and _is_loopback_host(host)
     if parts.scheme not in allowed and not (parts.scheme == "http" and insecure_ok):
         raise Invalid(f"The URL must start with {' or '.join(f'{s}://' for s in allowed)}.", loc=loc)
-    if _ENDS_IN_NUMBER.search(host) and not _is_ipv4(host):
+    if ":" not in host and _ENDS_IN_NUMBER.search(host) and not _is_ipv4(host):
         # 2130706433, 0x7f.1 and 0177.0.0.1 are addresses to the resolver of the system.
         raise Invalid("Write the address as four decimal numbers, or use a host name.", loc=loc)
     if not settings.WEBHOOK_ALLOW_PRIVATE and (_is_loopback_host(host) or _is_private_literal(host)):
         raise Invalid("The URL points to a private address. Use a public host name.", loc=loc)
+    try:
+        parse_target(url)  # what cannot be called is refused now, not at the first delivery
+    except CallFailed:
+        raise Invalid("This is not a URL.", loc=loc) from None
     return url
 
 

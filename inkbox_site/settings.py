@@ -162,12 +162,14 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [folder for folder in (BASE_DIR / "static",) if folder.is_dir()]
 WHITENOISE_USE_FINDERS = True  # static files are served from where they are: no collectstatic step
 WHITENOISE_AUTOREFRESH = False
 
 # Upward needs of lower apps (ARCHITECTURE.md, import directions).
 WEBHOOK_OWNER_RESOLVERS = ["mail.channel.resolve_owner"]
+# The embedded server is alone with its database: leases that it finds at start belong to a process that died.
+LEASE_RELEASES = ["mail.services.sending.release_leases", "webhooks.services.dispatches.release_leases"]
 QUEUE_AGE_PROBES = ["mail.selectors.oldest_due_job"]
 
 # --- Accounts and web security ----------------------------------------------------------------------------------
@@ -223,6 +225,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"FilterModeEnum": [("whitelist", "whitelist"), ("blacklist", "blacklist")]},
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 RATE_LIMIT_KEY_PER_MINUTE = env.number("INKBOX_RATE_LIMIT_KEY_PER_MINUTE", 3000)
@@ -264,6 +267,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 LOG_FORMAT = env.text("INKBOX_LOG_FORMAT", "auto")
 LOG_LEVEL = env.text("INKBOX_LOG_LEVEL", "info").upper()
 LOGGING = logs.config(LOG_FORMAT, LOG_LEVEL)
+# Beat would log every sweep; Django would log the path of every refused request, and paths hold addresses.
+LOGGING["loggers"] |= {"celery": {"level": "WARNING"}, "django.request": {"level": "ERROR"}}
 
 HOST_NAME = socket.gethostname()
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+import idna
+
 from mail import limits
 
 _LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
-_ATOM = re.compile(r"[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]+")
+# An encoded word (=?...) is read as a name by other software, never as an address.
+_ATOM = re.compile(r"(?!=\?)[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]+")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_DOMAIN_MAX_CHARS = 253  # RFC 1035 section 3.1, as text without the final dot
 
 
 def normalize_address(address: str) -> str:
@@ -32,9 +36,10 @@ def is_valid_local_part(text: str) -> bool:
 
 
 def parse_recipient(raw: str) -> str | None:
-    """A bare address to send to, its domain in lower case; None when it cannot be one.
+    """A bare address to send to, its domain as DNS has it (lower case, IDN as A-labels); None when it cannot be one.
 
-    Accepts unquoted local parts incl. UTF-8 (RFC 6531) and IDN domains; no display names, comments or routes.
+    Accepts unquoted local parts incl. UTF-8 (RFC 6531) and IDN domains; no display names, comments or routes. One
+    spelling for each domain matters: contact rules and local delivery compare text.
     """
     text = raw.strip()
     if text.startswith("<") and text.endswith(">"):
@@ -44,11 +49,15 @@ def parse_recipient(raw: str) -> str | None:
         return None
     if not _ATOM.fullmatch(local) or local.startswith(".") or local.endswith(".") or ".." in local:
         return None
+    ascii_domain = _ascii_domain(domain)
+    return f"{local}@{ascii_domain}" if ascii_domain is not None and local.isprintable() else None
+
+
+def _ascii_domain(domain: str) -> str | None:
+    """IDNA 2008, as the message builder does it; None for what is no domain name."""
     try:
-        ascii_domain = domain.encode("idna").decode().lower()
-    except UnicodeError:
+        text = domain.lower() if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
         return None
-    labels = ascii_domain.split(".")
-    if len(ascii_domain) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        return None
-    return f"{local}@{domain.lower()}"
+    is_name = len(text) <= _DOMAIN_MAX_CHARS and all(_LABEL.fullmatch(label) for label in text.split("."))
+    return text if is_name else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.decorators import action, display
+from unfold.decorators import action
 
 from common.blobs import BlobMissing
 from identities.admin_base import Admin, Inline, ReadOnlyAdmin
@@ -33,6 +34,7 @@ from mail.services.dkim_keys import activate_dkim_key, deactivate_dkim_key
 from mail.services.sending import Settlement, settle_recipients
 
 _SHOWN_CHARS = 100_000
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
 def _preformatted(text: str) -> SafeString:
@@ -169,7 +171,7 @@ class MessageAdmin(ReadOnlyAdmin):
         rows: QuerySet[Message] = super().get_queryset(request)
         return rows.defer("subject", "snippet", "references", "attachment_metadata")
 
-    @display(description="To")
+    @admin.display(description="To")
     def recipients_shown(self, message: Message) -> str:
         """The first addresses of To."""
         first, rest = message.to_addresses[:3], len(message.to_addresses) - 3
@@ -204,12 +206,12 @@ class OutboundRecipientAdmin(ReadOnlyAdmin):
         """Rows are read-only, but who may change them may settle them."""
         return request.user.has_perm("mail.change_outboundrecipient")
 
-    @action(description="Settle uncertain: it was delivered", permissions=["settle"])
+    @admin.action(description="Settle uncertain: it was delivered", permissions=["settle"])
     def settle_as_delivered(self, request: HttpRequest, rows: QuerySet[OutboundRecipient]) -> None:
         """The operator knows from the provider or the recipient that it arrived."""
         self._settle(request, rows, RecipientState.DELIVERED)
 
-    @action(description="Settle uncertain: it was not sent", permissions=["settle"])
+    @admin.action(description="Settle uncertain: it was not sent", permissions=["settle"])
     def settle_as_failed(self, request: HttpRequest, rows: QuerySet[OutboundRecipient]) -> None:
         """The operator knows that it never left; the agent may write again."""
         self._settle(request, rows, RecipientState.FAILED)
@@ -279,32 +281,32 @@ class SandboxMailAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("mail.delete_sandboxmail")
 
-    @display(description="Recipients")
+    @admin.display(description="Recipients")
     def recipients_shown(self, row: SandboxMail) -> str:
         """The envelope's recipients, blind ones included."""
         return ", ".join(row.recipients)
 
-    @display(description="Headers")
+    @admin.display(description="Headers")
     def headers_shown(self, row: SandboxMail) -> SafeString | str:
         """The header block as it would have been sent."""
         raw = _raw_or_none(row)
         if raw is None:
             return "The raw message is missing from the blob store."
-        return _preformatted(raw.partition(b"\r\n\r\n")[0].decode("utf-8", "replace"))
+        return _preformatted(_HEADER_END.split(raw, maxsplit=1)[0].decode("utf-8", "replace"))
 
-    @display(description="Text part")
+    @admin.display(description="Text part")
     def text_shown(self, row: SandboxMail) -> SafeString | str:
         """What a text-only mail program shows."""
         parsed = _parsed_or_none(row)
         return _preformatted(parsed.body_text) if parsed and parsed.body_text else "-"
 
-    @display(description="HTML part, as text")
+    @admin.display(description="HTML part, as text")
     def html_shown(self, row: SandboxMail) -> SafeString | str:
         """Only the words: markup of a message never runs in this page."""
         parsed = _parsed_or_none(row)
         return _preformatted(html_to_text(parsed.body_html)) if parsed and parsed.body_html else "-"
 
-    @display(description="Attachments")
+    @admin.display(description="Attachments")
     def attachments_shown(self, row: SandboxMail) -> SafeString | str:
         """Name, type and size of each."""
         parsed = _parsed_or_none(row)
@@ -313,7 +315,7 @@ class SandboxMailAdmin(ReadOnlyAdmin):
         parts = [(part.filename, part.content_type, part.size) for part in parsed.attachments]
         return format_html_join(SafeString("<br>"), "{} ({}, {} bytes)", parts)
 
-    @action(description="Download .eml", url_path="download", permissions=["view"])
+    @action(description="Download .eml", url_path="download", permissions=["view"])  # type: ignore[untyped-decorator]
     def download(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The raw message as a file."""
         row = self.get_object(request, object_id)
@@ -357,19 +359,19 @@ class DkimKeyAdmin(ReadOnlyAdmin):
         """Rows are read-only, but who may change them may switch them."""
         return request.user.has_perm("mail.change_dkimkey")
 
-    @display(description="DNS record")
+    @admin.display(description="DNS record")
     def zone_line_shown(self, key: DkimKey) -> SafeString:
         """What to publish, as a line of a zone file."""
         return _preformatted(zone_line(key.domain, key.selector, key.dns_record))
 
-    @action(description="Sign with this key instead of others of its algorithm", permissions=["activate"])
+    @admin.action(description="Sign with this key instead of others of its algorithm", permissions=["activate"])
     def start_signing(self, request: HttpRequest, keys: QuerySet[DkimKey]) -> None:
         """Finish a rotation, once the record is published."""
         for key in keys.order_by("pk"):
             activate_dkim_key(key.domain, key.selector)
         self.message_user(request, "Mail is signed with the chosen keys from now on.", messages.SUCCESS)
 
-    @action(description="Stop signing with this key", permissions=["activate"])
+    @admin.action(description="Stop signing with this key", permissions=["activate"])
     def stop_signing(self, request: HttpRequest, keys: QuerySet[DkimKey]) -> None:
         """Mail of the domain goes out without this signature."""
         for key in keys.order_by("pk"):

@@ -19,7 +19,7 @@ from identities.channels import Channel, MailboxOptions, Provision
 from identities.enums import Namespace
 from identities.errors import HandleUnavailable
 from identities.models import AgentIdentity
-from identities.services.handles import claim_handle
+from identities.services.handles import claim_handle, keep_name_without_identity
 from mail.addresses import is_valid_local_part
 from mail.errors import AddressTaken, LocalPartMismatch, SendingDomainNotFound
 from mail.models import Mailbox
@@ -51,13 +51,20 @@ class MailChannel(Channel):
     def deleted(self, identity: AgentIdentity, profile: Profile) -> None:
         rows = Mailbox.objects.alive().filter(identity=identity)
         if profile is Profile.SEED:
+            for row in rows:
+                local_part, _, domain = row.email_address.rpartition("@")
+                if domain == settings.MAIL_DOMAIN:
+                    keep_name_without_identity(local_part, Namespace.MAIL, identity)
             rows.update(identity=None, updated_at=now())
         else:
             rows.update(deleted_at=now(), updated_at=now())
 
 
 def create_mailbox(identity: AgentIdentity, request: Provision) -> Mailbox:
-    """The mailbox of a new identity. Raises LocalPartMismatch, SendingDomainNotFound, AddressTaken, HandleUnavailable."""
+    """The mailbox of a new identity.
+
+    Raises LocalPartMismatch, SendingDomainNotFound, AddressTaken or HandleUnavailable.
+    """
     options = request.mailbox or MailboxOptions()
     domain = settings.MAIL_DOMAIN if options.sending_domain in (UNSET, None) else str(options.sending_domain).lower()
     if domain != settings.MAIL_DOMAIN:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from common.errors import Invalid
+
+# Python would take any character between date and time, and so read an offset of a date as its time.
+_DATE_AND_TIME = re.compile(r"([0-9W-]+)[Tt ](.+)")
 
 
 @lru_cache(maxsize=1)
@@ -34,20 +38,22 @@ def range_end(text: str | None, tz: ZoneInfo) -> datetime | None:
 
 
 def _instant(text: str | None, tz: ZoneInfo, field: str, *, end_of_day: bool) -> datetime | None:
-    if not text:
+    if not text or not (value := text.strip()):
         return None
-    # A plus sign that was not percent-encoded arrives as a space.
-    value = text.strip().replace(" ", "+") if text.count(" ") == 1 and "T" in text else text.strip()
     try:
-        if len(value) == 10:
-            day = date.fromisoformat(value)
-            start = datetime.combine(day, time.min, tzinfo=tz)
-            if not end_of_day:
-                return start.astimezone(UTC)
-            return datetime.combine(day + timedelta(days=1), time.min, tzinfo=tz).astimezone(UTC) - timedelta(
-                microseconds=1
-            )
-        moment = datetime.fromisoformat(value)
+        found = _DATE_AND_TIME.fullmatch(value)
+        if found is None:
+            return _edge_of_day(date.fromisoformat(value), tz, end_of_day=end_of_day)
+        # A plus sign that was not percent-encoded arrives as a space.
+        moment = datetime.fromisoformat(f"{found[1]}T{found[2].replace(' ', '+')}")
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=tz)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("Use an ISO 8601 date or date-time.", loc=("query", field)) from None
+
+
+def _edge_of_day(day: date, tz: ZoneInfo, *, end_of_day: bool) -> datetime:
+    """Midnight of the day in `tz`, or the last microsecond before the next one; days with a clock change included."""
+    if not end_of_day:
+        return datetime.combine(day, time.min, tzinfo=tz).astimezone(UTC)
+    next_day = datetime.combine(day + timedelta(days=1), time.min, tzinfo=tz).astimezone(UTC)
+    return next_day - timedelta(microseconds=1)

@@ -1,4 +1,7 @@
-"""The delivery state machine: what a recipient may become, and what the message says then (contract mail.md 4.8). Pure."""
+"""The delivery state machine: what a recipient may become, and what the message says then. Pure.
+
+Source: contract mail.md section 4.8.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,6 @@ def message_status(states: Iterable[RecipientState]) -> MessageStatus:
     if found == {_S.DELIVERED}:
         return MessageStatus.DELIVERED
     return MessageStatus.SENT
-
-
 
 
 def events_between(before: MessageStatus, after: MessageStatus, *, is_forward: bool) -> list[MailEvent]:

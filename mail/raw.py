@@ -20,8 +20,11 @@ class StoredRaw:
 class HasRaw(Protocol):
     """A row with the two columns."""
 
-    raw_inline: bytes | None
-    raw_key: str | None
+    @property
+    def raw_inline(self) -> bytes | memoryview | None: ...
+
+    @property
+    def raw_key(self) -> str | None: ...
 
 
 def store_raw(raw: bytes) -> StoredRaw:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import QuerySet
 
-from common.api.pagination import Page, newest_first
+from common.api.pagination import KeysetList, Page
 from common.ids import parse_uuid
-from common.principal import Principal
+from common.prepared import Prepared
+from common.principal import Principal, Scope
 from mail.addresses import normalize_address
 from mail.enums import Folder
 from mail.errors import MailboxNotFound, MessageNotFound, ThreadNotFound
@@ -23,16 +25,32 @@ def list_mailboxes(principal: Principal) -> list[Mailbox]:
     return list(rows.order_by("-created_at", "-pk"))
 
 
+@lru_cache(maxsize=32)
+def _mailbox_query(scope: Scope, column: str) -> Prepared[Mailbox]:
+    kind = UUID if column == "pk" else str
+
+    def admin(organization_id: str, value: object) -> QuerySet[Mailbox]:
+        viewer = Principal(scope=scope, organization_id=organization_id)
+        return Mailbox.objects.visible_to(viewer).select_related("identity").filter(**{column: value})[:1]
+
+    def agent(organization_id: str, identity_id: UUID, value: object) -> QuerySet[Mailbox]:
+        viewer = Principal(scope=scope, organization_id=organization_id, identity_id=identity_id)
+        return Mailbox.objects.visible_to(viewer).select_related("identity").filter(**{column: value})[:1]
+
+    if scope in (Scope.AGENT, Scope.UNCLAIMED):
+        return Prepared(agent, str, UUID, kind)
+    return Prepared(admin, str, kind)
+
+
 def get_mailbox(principal: Principal, address: str) -> Mailbox:
     """By address in any case, by id, or by local part on the platform domain. Raises MailboxNotFound."""
-    rows = Mailbox.objects.visible_to(principal).select_related("identity")
-    if "@" in address:
-        rows = rows.filter(email_address=normalize_address(address))
-    elif (row_id := parse_uuid(address)) is not None:
-        rows = rows.filter(pk=row_id)
-    else:
-        rows = rows.filter(email_address=f"{address.lower()}@{settings.MAIL_DOMAIN}")
-    mailbox = rows.first()
+    if "\x00" in address:
+        raise MailboxNotFound  # PostgreSQL cannot even be asked
+    row_id = parse_uuid(address) if "@" not in address else None
+    full = address if "@" in address else f"{address}@{settings.MAIL_DOMAIN}"
+    column, value = ("email_address", normalize_address(full)) if row_id is None else ("pk", row_id)
+    caller = (principal.organization_id, *((principal.identity_id,) if principal.is_agent else ()))
+    mailbox = _mailbox_query(principal.scope, column).first(*caller, value)
     if mailbox is None:
         raise MailboxNotFound
     return mailbox
@@ -41,6 +59,52 @@ def get_mailbox(principal: Principal, address: str) -> Mailbox:
 def receiving_mailbox_id(address: str) -> UUID | None:
     """The live mailbox that receives mail for `address`; for the SMTP door, which has no principal."""
     return Mailbox.objects.alive().filter(email_address=normalize_address(address)).values_list("pk", flat=True).first()
+
+
+_MESSAGE_COLUMNS = (
+    "id",
+    "mailbox_id",
+    "thread_id",
+    "message_id",
+    "from_address",
+    "from_display_name",
+    "to_addresses",
+    "cc_addresses",
+    "subject",
+    "snippet",
+    "direction",
+    "status",
+    "is_read",
+    "is_starred",
+    "has_attachments",
+    "first_opened_at",
+    "open_count",
+    "import_job_id",
+    "created_at",
+)
+_MESSAGES = KeysetList(
+    lambda scope, mailbox_id: Message.objects.visible_to(_viewer(scope), Mailbox(pk=mailbox_id)),
+    keys=(UUID,),
+    at="created_at",
+    columns=_MESSAGE_COLUMNS,
+    filters={
+        "direction": ("direction", str),
+        "since": ("created_at__gte", datetime),
+        "until": ("created_at__lte", datetime),
+    },
+)
+_THREADS = KeysetList(
+    lambda scope, mailbox_id: Thread.objects.visible_to(_viewer(scope), Mailbox(pk=mailbox_id)),
+    keys=(UUID,),
+    at="last_message_at",
+    columns=("id", "mailbox_id", "subject", "folder", "message_count", "last_message_at", "created_at"),
+    filters={"folder": ("folder", str)},
+)
+
+
+def _viewer(scope: Scope) -> Principal:
+    """A caller of this scope, where only the scope matters: the mailbox was found to be visible already."""
+    return Principal(scope=scope, organization_id="")
 
 
 def list_messages(
@@ -52,25 +116,26 @@ def list_messages(
     direction: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-) -> Page[Message]:
+) -> Page:
     """Newest first. `since` and `until` are inclusive and compare created_at."""
-    rows = Message.objects.visible_to(principal, mailbox)
-    if direction is not None:
-        rows = rows.filter(direction=direction)
-    if since is not None:
-        rows = rows.filter(created_at__gte=since)
-    if until is not None:
-        rows = rows.filter(created_at__lte=until)
-    return newest_first(rows, at="created_at", limit=limit, cursor=cursor)
+    return _MESSAGES.page(
+        mailbox.pk, limit=limit, cursor=cursor, shape=principal.scope, direction=direction, since=since, until=until
+    )
 
 
-def get_message(principal: Principal, mailbox: Mailbox, row_id: str, *, with_raw: bool = False) -> Message:
-    """One message with its bodies, without the raw message unless asked for. Raises MessageNotFound."""
+@lru_cache(maxsize=8)
+def _message_query(scope: Scope) -> Prepared[Message]:
+    def build(mailbox_id: UUID, pk: UUID) -> QuerySet[Message]:
+        rows = Message.objects.visible_to(_viewer(scope), Mailbox(pk=mailbox_id)).filter(pk=pk)
+        return rows.select_related("content").defer("content__raw_inline")[:1]
+
+    return Prepared(build, UUID, UUID)
+
+
+def get_message(principal: Principal, mailbox: Mailbox, row_id: str) -> Message:
+    """One message with its bodies (the raw message is read only when it is asked for). Raises MessageNotFound."""
     pk = parse_uuid(row_id)
-    rows = Message.objects.visible_to(principal, mailbox).select_related("content")
-    if not with_raw:
-        rows = rows.defer("content__raw_inline")
-    message = rows.filter(pk=pk).first() if pk is not None else None
+    message = _message_query(principal.scope).first(mailbox.pk, pk) if pk is not None else None
     if message is None:
         raise MessageNotFound
     message.mailbox = mailbox
@@ -79,12 +144,9 @@ def get_message(principal: Principal, mailbox: Mailbox, row_id: str, *, with_raw
 
 def list_threads(
     principal: Principal, mailbox: Mailbox, *, limit: int, cursor: str | None = None, folder: str | None = None
-) -> Page[Thread]:
+) -> Page:
     """Latest activity first."""
-    rows = Thread.objects.visible_to(principal, mailbox)
-    if folder is not None:
-        rows = rows.filter(folder=folder)
-    return newest_first(rows, at="last_message_at", limit=limit, cursor=cursor)
+    return _THREADS.page(mailbox.pk, limit=limit, cursor=cursor, shape=principal.scope, folder=folder)
 
 
 def get_thread(principal: Principal, mailbox: Mailbox, row_id: str) -> Thread:
@@ -93,12 +155,14 @@ def get_thread(principal: Principal, mailbox: Mailbox, row_id: str) -> Thread:
     thread = Thread.objects.visible_to(principal, mailbox).filter(pk=pk).first() if pk is not None else None
     if thread is None:
         raise ThreadNotFound
+    thread.mailbox = mailbox
     return thread
 
 
-def thread_messages(thread: Thread) -> QuerySet[Message]:
+def thread_messages(principal: Principal, thread: Thread) -> QuerySet[Message]:
     """Oldest first, deleted ones left out."""
-    return Message.objects.alive().filter(thread=thread).order_by("created_at", "pk")
+    rows = Message.objects.visible_to(principal, thread.mailbox)
+    return rows.filter(thread=thread).order_by("created_at", "pk")
 
 
 def thread_folders(principal: Principal, mailbox: Mailbox) -> list[str]:

@@ -10,7 +10,7 @@ from identities.services.idempotency import purge_idempotency
 from mail.services import deleting, sending
 
 
-@shared_task(name="mail.send_message", queue="mail", time_limit=600)
+@shared_task(name="mail.send_message", queue="mail", soft_time_limit=570, time_limit=600)
 def send_message(message_id: str) -> None:
     """Send one queued message."""
     sending.send_message(UUID(message_id))

@@ -10,6 +10,7 @@ from django.db.models import Q
 from common.errors import Invalid
 from common.ids import parse_uuid
 from common.principal import Principal
+from identities.errors import RoleTooLow
 from webhooks import limits
 from webhooks.catalog import IDENTITY_FAMILIES, families
 from webhooks.enums import Selector
@@ -101,6 +102,19 @@ def get_subscription(principal: Principal, subscription_id: str) -> Subscription
     return row
 
 
+def get_managed_subscription(principal: Principal, subscription_id: str) -> Subscription:
+    """As `get_subscription`, for a caller about to change it: people need the admin role. Raises RoleTooLow."""
+    row = get_subscription(principal, subscription_id)
+    require_manager(principal)
+    return row
+
+
+def require_manager(principal: Principal) -> None:
+    """Agents manage what is theirs, people need the admin role. Raises RoleTooLow."""
+    if not (principal.manages_organization or principal.is_agent):
+        raise RoleTooLow
+
+
 def list_deliveries(principal: Principal, query: DeliveryQuery) -> list[DeliveryAttempt]:
     """Attempts, newest first. The limit is clamped, not refused."""
     rows = DeliveryAttempt.objects.visible_to(principal).select_related("event", "subscription")
@@ -118,11 +132,12 @@ def list_deliveries(principal: Principal, query: DeliveryQuery) -> list[Delivery
     return list(rows.order_by("-created_at", "-pk")[query.offset : query.offset + limit])
 
 
-def get_delivery(principal: Principal, delivery_id: str) -> DeliveryAttempt:
-    """One attempt with its event and subscription. Raises DeliveryNotFound."""
+def get_managed_delivery(principal: Principal, delivery_id: str) -> DeliveryAttempt:
+    """One attempt with its event and subscription, to replay it. Raises DeliveryNotFound, RoleTooLow."""
     row_id = parse_uuid(delivery_id)
     rows = DeliveryAttempt.objects.visible_to(principal).select_related("event", "subscription")
     row = rows.filter(pk=row_id).first() if row_id else None
     if row is None:
         raise DeliveryNotFound
+    require_manager(principal)
     return row

@@ -65,5 +65,7 @@ def error_body(detail: Any) -> dict[str, Any]:
 
 
 def _respond(code: int, detail: Any, *, retry_after: int | None = None) -> Response:
-    headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
+    headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
+    if code == status.HTTP_401_UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'ApiKey realm="api"'  # RFC 9110 section 11.6.1
     return Response(error_body(detail), status=code, headers=headers)

@@ -38,7 +38,7 @@ class RequestContextMiddleware:
         try:
             response = self.get_response(request)
         finally:
-            structlog.contextvars.unbind_contextvars("request_id")
+            structlog.contextvars.unbind_contextvars("request_id", "caller")
         response["X-Request-ID"] = request_id
         if "Content-Security-Policy" not in response:
             is_json = response.get("Content-Type", "").startswith("application/json")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
 from common.errors import Invalid
+from common.prepared import Prepared
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
@@ -29,7 +31,13 @@ class Cursor:
 
     def encode(self) -> str:
         """URL-safe text."""
-        return base64.urlsafe_b64encode(f"{self.at.isoformat()}|{self.id}".encode()).rstrip(b"=").decode()
+        return self.encode_values(self.at, self.id)
+
+    @staticmethod
+    def encode_values(at: datetime | str, row_id: UUID | str) -> str:
+        """URL-safe text of a sort key and an id, each as a value or as its text."""
+        moment = at if isinstance(at, str) else at.isoformat()
+        return base64.urlsafe_b64encode(f"{moment}|{row_id}".encode()).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
@@ -46,24 +54,68 @@ class Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[M]):
-    """Rows of one page, and where the next one starts."""
+class Page:
+    """JSON-ready rows of one page, and where the next one starts."""
 
-    items: Sequence[M]
+    items: list[dict[str, Any]]
     next_cursor: str | None
 
-    def body(self, render: Callable[[Sequence[M]], list[dict[str, Any]]]) -> dict[str, Any]:
+    @property
+    def body(self) -> dict[str, Any]:
         """`{"items", "has_more", "next_cursor"}`."""
-        return {"items": render(self.items), "has_more": self.next_cursor is not None, "next_cursor": self.next_cursor}
+        return {"items": self.items, "has_more": self.next_cursor is not None, "next_cursor": self.next_cursor}
 
 
-def newest_first(rows: QuerySet[M], *, at: str, limit: int, cursor: str | None) -> Page[M]:
-    """One page of `rows` by falling (`at`, id). One query, one index range, whatever the size of the table."""
-    if cursor:
-        start = Cursor.decode(cursor)
-        # The plain <= bounds the index range on every database; the second condition drops the rows already seen.
-        rows = rows.filter(**{f"{at}__lte": start.at}).filter(Q(**{f"{at}__lt": start.at}) | Q(pk__lt=start.id))
-    found = list(rows.order_by(f"-{at}", "-pk")[: limit + 1])
-    items = found[:limit]
-    more = len(found) > limit
-    return Page(items, Cursor(getattr(items[-1], at), items[-1].pk).encode() if more else None)
+class KeysetList(Generic[M]):
+    """A list by falling (`at`, id). One query on one index range, whatever the size of the table.
+
+    `rows` makes the unfiltered queryset from its key arguments, `filters` names what a page may be narrowed by (a
+    lookup and the kind of its value). Each combination in use is compiled once (common/prepared.py).
+    """
+
+    def __init__(
+        self,
+        rows: Callable[..., QuerySet[M]],
+        *,
+        keys: Sequence[type],
+        at: str,
+        columns: Sequence[str],
+        filters: Mapping[str, tuple[str, type]],
+    ) -> None:
+        self._rows, self._keys, self._at, self._columns, self._filters = rows, tuple(keys), at, tuple(columns), filters
+        self._plan = lru_cache(maxsize=1024)(self._prepare)
+
+    def page(
+        self, *keys: Any, limit: int, cursor: str | None, shape: Hashable = None, **filters: Any
+    ) -> Page:
+        """One page. `shape` is handed to `rows` beside the keys and selects a variant of the queryset.
+
+        Raises Invalid (422) for a cursor that this server did not hand out.
+        """
+        start = Cursor.decode(cursor) if cursor else None
+        given = {name: value for name, value in filters.items() if value is not None}
+        plan = self._plan(shape, tuple(given), limit, start is not None)
+        seek = (start.at, start.id) if start is not None else ()
+        found = plan.json_rows(*keys, *given.values(), *seek)
+        items = found[:limit]
+        if len(found) <= limit:
+            return Page(items, None)
+        return Page(items, Cursor.encode_values(items[-1][self._at], items[-1]["id"]))
+
+    def _prepare(self, shape: Hashable, names: tuple[str, ...], limit: int, has_cursor: bool) -> Prepared[M]:
+        kinds = [*self._keys, *(self._filters[name][1] for name in names), *((datetime, UUID) if has_cursor else ())]
+
+        def build(*values: Any) -> QuerySet[M, Any]:
+            keys, rest = values[: len(self._keys)], values[len(self._keys) :]
+            rows = self._rows(shape, *keys)
+            for name, value in zip(names, rest, strict=False):
+                rows = rows.filter(**{self._filters[name][0]: value})
+            if has_cursor:
+                at, row_id = rest[-2:]
+                # The plain <= bounds the index range on every database; the second drops the rows already seen.
+                rows = rows.filter(**{f"{self._at}__lte": at}).filter(
+                    Q(**{f"{self._at}__lt": at}) | Q(pk__lt=row_id)
+                )
+            return rows.order_by(f"-{self._at}", "-pk").values(*self._columns)[: limit + 1]
+
+        return Prepared(build, *kinds)

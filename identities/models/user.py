@@ -55,3 +55,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @classmethod
+    def normalize_username(cls, username: Any) -> Any:
+        """Lower case for what arrives through a form of Django admin too."""
+        return super().normalize_username(username).lower()

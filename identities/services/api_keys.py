@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from common.clock import now
 from common.errors import Forbidden
+from common.prepared import Prepared
 from common.principal import Principal, Scope
 from identities import limits
 from identities.enums import ClaimStatus, CreatorType
@@ -104,12 +105,15 @@ def revoke_api_key(principal: Principal, key_id: str) -> None:
     rows.filter(revoked_at__isnull=True).update(revoked_at=now(), updated_at=now())
 
 
+_KEY_BY_ID = Prepared(lambda key_id: ApiKey.objects.select_related("scoped_identity").filter(pk=key_id)[:1], str)
+
+
 def authenticate_api_key(text: str) -> Principal:
     """The caller of a key. Raises BadCredential for anything that is not a live key. One query."""
     key_id, _, secret = text.partition(".")
     if len(key_id) != _KEY_ID_CHARS or len(text) > _MAX_KEY_CHARS or not (text.isascii() and text.isprintable()):
         raise BadCredential
-    key = ApiKey.objects.select_related("scoped_identity").filter(pk=key_id).first()
+    key = _KEY_BY_ID.first(key_id)
     expected = bytes(key.secret_hash) if key is not None else bytes(32)
     if not hmac.compare_digest(_hash(secret), expected) or key is None:
         raise BadCredential

@@ -23,7 +23,6 @@ from identities.enums import IdempotencyState
 from identities.errors import AlreadyAccepted, IdempotencyInProgress, IdempotencyKeyReused
 from identities.models import IdempotencyRecord
 
-
 P = TypeVar("P")
 
 

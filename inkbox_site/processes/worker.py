@@ -13,6 +13,7 @@ from celery.beat import Service
 from celery.worker import WorkController
 from celery.worker import state as celery_state
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from common import local_worker
 from inkbox_site.processes.roles import RoleThread
@@ -27,6 +28,8 @@ class LocalWorkerRole:
     name = "worker"
 
     def start(self, on_death: Callable[[str], None]) -> None:
+        for path in settings.LEASE_RELEASES:
+            import_string(path)()
         local_worker.start(settings.WORKER_THREADS)
 
     def lines(self) -> list[tuple[str, str]]:

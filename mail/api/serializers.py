@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from typing import Any
+from typing import Any, ClassVar
 
+from drf_spectacular.utils import OpenApiTypes, extend_schema_field
 from rest_framework import serializers
 
 from common.api.inputs import CleanText, HeaderText, InputSerializer, NestedInput, StrictBoolean
@@ -20,16 +20,40 @@ from mail.models import Message
 from mail.replies import reply_all_recipients
 from mail.services.queueing import Recipients, SendMessage
 
-_CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"
+# Other parameters are refused: a `name` would be a second file name that nobody checked.
+_CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9_.-]+)?$"
+# The JSON encoder that compares bodies of repeated sends stops at 254.
+_MAX_NESTING = 100
+
+
+class _AddressList(serializers.ListField):
+    def __init__(self) -> None:
+        address = HeaderText(max_length=limits.ADDRESS_MAX_CHARS)
+        super().__init__(child=address, max_length=limits.RECIPIENTS_MAX, required=False, allow_null=True)
 
 
 class RecipientsIn(NestedInput[Recipients]):
     """Up to 50 bare addresses in all."""
 
     into = Recipients
-    to = serializers.ListField(child=HeaderText(max_length=limits.ADDRESS_MAX_CHARS), required=False, allow_null=True)
-    cc = serializers.ListField(child=HeaderText(max_length=limits.ADDRESS_MAX_CHARS), required=False, allow_null=True)
-    bcc = serializers.ListField(child=HeaderText(max_length=limits.ADDRESS_MAX_CHARS), required=False, allow_null=True)
+    to = _AddressList()
+    cc = _AddressList()
+    bcc = _AddressList()
+
+
+@extend_schema_field(OpenApiTypes.BYTE)
+class Base64Field(serializers.Field[bytes, Any, str, Any]):
+    """Bytes as standard base64 with padding (RFC 4648 section 4). No CharField: that looks at every character."""
+
+    default_error_messages: ClassVar[dict[str, str]] = {"invalid": "This is not base64."}
+
+    def to_internal_value(self, data: Any) -> bytes:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return base64.b64decode(data, validate=True)
+        except ValueError:
+            self.fail("invalid")
 
 
 class AttachmentIn(serializers.Serializer[Any]):
@@ -37,20 +61,16 @@ class AttachmentIn(serializers.Serializer[Any]):
 
     filename = HeaderText(max_length=limits.FILENAME_MAX_CHARS, allow_blank=False)
     content_type = serializers.RegexField(_CONTENT_TYPE, max_length=255)
-    content_base64 = serializers.CharField(trim_whitespace=False)
-    content_id = HeaderText(max_length=255, allow_blank=False, allow_null=True, required=False)
+    content_base64 = Base64Field()
+    content_id = HeaderText(max_length=257, allow_blank=False, allow_null=True, required=False)
 
     def to_internal_value(self, data: Any) -> OutgoingAttachment:
         value = super().to_internal_value(data)
-        try:
-            content = base64.b64decode(value["content_base64"], validate=True)
-        except (binascii.Error, ValueError):
-            raise serializers.ValidationError({"content_base64": "This is not base64."}) from None
         content_id = value.get("content_id")
         return OutgoingAttachment(
             filename=value["filename"],
             content_type=value["content_type"],
-            content=content,
+            content=value["content_base64"],
             content_id=content_id.removeprefix("<").removesuffix(">") if content_id else None,
         )
 
@@ -65,8 +85,26 @@ class SendMessageIn(InputSerializer[SendMessage]):
     body_html = CleanText(max_length=limits.BODY_MAX_CHARS, allow_null=True, required=False)
     in_reply_to_message_id = HeaderText(max_length=limits.SUBJECT_MAX_CHARS, allow_null=True, required=False)
     reply_to = HeaderText(max_length=limits.ADDRESS_MAX_CHARS, allow_null=True, required=False)
-    attachments = serializers.ListField(child=AttachmentIn(), max_length=limits.ATTACHMENTS_MAX, required=False)
-    track_opens = StrictBoolean(required=False)
+    attachments = serializers.ListField(
+        child=AttachmentIn(), max_length=limits.ATTACHMENTS_MAX, allow_null=True, required=False
+    )
+    track_opens = StrictBoolean(allow_null=True, required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if _is_nested_deeper(data, _MAX_NESTING):
+            raise serializers.ValidationError("This is nested too deeply.")
+        return super().to_internal_value(data)
+
+
+def _is_nested_deeper(value: Any, levels: int) -> bool:
+    """Whether containers lie inside each other more than `levels` deep. Level by level, so that depth costs no stack."""
+    layer = [value]
+    for _ in range(levels):
+        containers = [item for item in layer if isinstance(item, dict | list)]
+        if not containers:
+            return False
+        layer = [inner for c in containers for inner in (c.values() if isinstance(c, dict) else c)]
+    return any(isinstance(item, dict | list) for item in layer)
 
 
 class FlagsIn(InputSerializer[Flags]):
@@ -127,7 +165,7 @@ class MessageOut(OutputSerializer):
     status = serializers.CharField()
     is_read = serializers.BooleanField()
     is_starred = serializers.BooleanField()
-    has_attachments = serializers.BooleanField()
+    has_attachments = serializers.BooleanField(help_text="Inline images do not count.")
     first_opened_at = serializers.DateTimeField(allow_null=True)
     open_count = serializers.IntegerField()
     import_job_id = serializers.UUIDField(allow_null=True)
@@ -219,11 +257,13 @@ class MailboxOut(serializers.Serializer[Any]):
     email_address = serializers.EmailField()
     sending_domain = serializers.CharField()
     display_name = serializers.CharField(allow_null=True)
+    status = serializers.CharField(help_text="Always `active`; read by the oldest clients.")
     webhook_url = serializers.CharField(allow_null=True)
     agent_identity_id = serializers.UUIDField(allow_null=True)
     filter_mode = serializers.ChoiceField(choices=[m.value for m in FilterMode])
     inbound_filter_mode = serializers.ChoiceField(choices=[m.value for m in FilterMode])
     outbound_filter_mode = serializers.ChoiceField(choices=[m.value for m in FilterMode])
+    filter_mode_change_notice = serializers.JSONField(allow_null=True)
     storage_used_bytes = serializers.IntegerField()
     storage_limit_bytes = serializers.IntegerField(allow_null=True)
     signature_html = serializers.CharField(allow_null=True)

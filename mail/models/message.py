@@ -52,6 +52,8 @@ class Message(models.Model):
     # Copied from the thread's folder, so that lists for agent keys need no join.
     is_blocked = models.BooleanField(default=False)
     is_forward = models.BooleanField(default=False)
+    # True when there is an attachment that is not shown inline. Stored, so that lists need not read the metadata.
+    has_attachments = models.BooleanField(default=False)
     attachment_metadata = models.JSONField(null=True, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     first_opened_at = models.DateTimeField(null=True, blank=True)
@@ -86,10 +88,6 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
-
-    @property
-    def has_attachments(self) -> bool:
-        return bool(self.attachment_metadata) and any(not part["is_inline"] for part in self.attachment_metadata)
 
 
 class MessageContent(models.Model):

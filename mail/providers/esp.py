@@ -15,9 +15,9 @@ from email.message import EmailMessage as MimeMessage
 from email.message import Message, MIMEPart
 from email.mime.base import MIMEBase
 from email.utils import getaddresses
+from functools import partial
 from typing import Any
 
-import structlog
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailRecipientsRefused
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -25,9 +25,7 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 
 from common.db import refuse_in_transaction
 from mail.providers.base import Envelope, Outcome, RecipientResult
-from mail.providers.outcomes import HandOffOnce, PartlyUnknown, clean_detail, in_order, same_for_all
-
-log = structlog.get_logger(__name__)
+from mail.providers.outcomes import HandOffOnce, PartlyUnknown, clean_detail, same_for_all, send_in_parts
 
 # The provider writes these itself, or they belong to the bytes that are taken apart here.
 _NOT_PASSED_ON = frozenset(
@@ -228,24 +226,17 @@ class AnymailTransport:
         once = HandOffOnce(hand_off)
         mime = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(mime, MimeMessage)
-        results: list[RecipientResult] = []
-        unknown: list[str] = []
-        detail = ""
-        for split in split_recipients(mime, envelope.recipients):
-            message = to_django_message(self.esp, envelope.content, mime, split)
-            try:
-                results += self._call(message, split, once)
-            except PartlyUnknown as error:
-                log.warning(
-                    "mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients)
+        return send_in_parts(
+            envelope,
+            once,
+            [
+                (
+                    split.addresses,
+                    partial(self._call, to_django_message(self.esp, envelope.content, mime, split), split, once),
                 )
-                results += error.results
-                unknown += error.recipients
-                detail = str(error)
-        results = in_order(envelope.recipients, results)
-        if unknown:
-            raise PartlyUnknown(detail, results=results, recipients=unknown)
-        return results
+                for split in split_recipients(mime, envelope.recipients)
+            ],
+        )
 
     def _call(self, message: OutgoingMail, split: Split, hand_off: Callable[[], None]) -> list[RecipientResult]:
         try:

@@ -7,21 +7,19 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import dns.exception
 import dns.name
 import dns.resolver
-import structlog
 
 from common.db import refuse_in_transaction
 from common.http import is_public
 from mail.providers.base import Envelope, Outcome, RecipientResult
-from mail.providers.outcomes import HandOffOnce, PartlyUnknown, in_order, same_for_all
+from mail.providers.outcomes import HandOffOnce, same_for_all, send_in_parts
 from mail.providers.smtp_client import Submission, deliver, smtp_address
 from mail.providers.smtp_session import HostUnavailable, Server, Timeouts, Tls
-
-log = structlog.get_logger(__name__)
 
 SMTP_PORT = 25
 HOSTS_MAX = 5
@@ -85,34 +83,21 @@ class MxTransport:
         """Deliver to every domain, in random order, so that a slow one does not delay the same others every time."""
         refuse_in_transaction("Sending mail")
         once = HandOffOnce(hand_off)
-        results: list[RecipientResult] = []
-        unknown: list[str] = []
-        detail = ""
         stop_at = time.monotonic() + START_SECONDS
-        groups = list(group_by_domain(envelope.recipients, results).items())
+        refused: list[RecipientResult] = []
+        groups = list(group_by_domain(envelope.recipients, refused).items())
         secrets.SystemRandom().shuffle(groups)
+        parts: list[tuple[Sequence[str], Callable[[], Sequence[RecipientResult]]]] = [((), lambda: refused)]
         for domain, recipients in groups:
-            if time.monotonic() > stop_at:
-                results += same_for_all(recipients, Outcome.DEFERRED, "Other domains took too long; not tried yet.")
-                continue
             submission = Submission(envelope.sender, tuple(recipients), envelope.content)
-            try:
-                results += self._send_to_domain(domain, submission, once, stop_at)
-            except PartlyUnknown as error:
-                log.warning(
-                    "mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(error.recipients)
-                )
-                results += error.results
-                unknown += error.recipients
-                detail = str(error)
-        results = in_order(envelope.recipients, results)
-        if unknown:
-            raise PartlyUnknown(detail, results=results, recipients=unknown)
-        return results
+            parts.append((recipients, partial(self._send_to_domain, domain, submission, once, stop_at)))
+        return send_in_parts(envelope, once, parts)
 
     def _send_to_domain(
         self, domain: str, submission: Submission, hand_off: Callable[[], None], stop_at: float
     ) -> list[RecipientResult]:
+        if time.monotonic() > stop_at:
+            return same_for_all(submission.recipients, Outcome.DEFERRED, "Other domains took too long; not tried yet.")
         try:
             hosts = self.mail_hosts(domain)
         except Undeliverable as error:
@@ -141,7 +126,8 @@ class MxTransport:
         LookupFailed when DNS does not answer.
         """
         if domain.startswith("["):
-            return [MailHost(domain, self._allowed([_literal(domain)], domain))]
+            literal = _literal(domain)
+            return [MailHost(literal, self._allowed([literal], domain))]
         names = self._mx_names(domain)
         hosts: list[MailHost] = []
         refused = failed = False

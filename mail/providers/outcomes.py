@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from mail.providers.base import Outcome, OutcomeUnknown, RecipientResult
+import structlog
+
+from mail.providers.base import Envelope, Outcome, OutcomeUnknown, RecipientResult
+
+log = structlog.get_logger(__name__)
 
 DETAIL_MAX_CHARS = 500
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -56,3 +60,36 @@ def in_order(addresses: Sequence[str], results: Iterable[RecipientResult]) -> li
     """The results in the order of the envelope."""
     found = {result.address: result for result in results}
     return [found[address] for address in dict.fromkeys(addresses) if address in found]
+
+
+def send_in_parts(
+    envelope: Envelope,
+    hand_off: HandOffOnce,
+    parts: Iterable[tuple[Sequence[str], Callable[[], Sequence[RecipientResult]]]],
+) -> list[RecipientResult]:
+    """Run one call per group of recipients and join the results, in the order of the envelope.
+
+    A part whose outcome is unknown does not stop the others: PartlyUnknown is raised at the end, with all that is
+    known. An unexpected error counts as unknown once anything was handed over, so that earlier results are not lost.
+    """
+    results: list[RecipientResult] = []
+    unknown: list[str] = []
+    detail = ""
+    for recipients, call in parts:
+        try:
+            results += call()
+        except PartlyUnknown as error:
+            results += error.results
+            unknown += error.recipients
+            detail = str(error)
+        except Exception as error:
+            if not hand_off.is_done:
+                raise
+            log.exception("mail.transport_failed", message=str(envelope.message_row_id))
+            unknown += recipients
+            detail = f"Unexpected {type(error).__name__}."
+    results = in_order(envelope.recipients, results)
+    if unknown:
+        log.warning("mail.outcome_unknown", message=str(envelope.message_row_id), recipients=len(unknown))
+        raise PartlyUnknown(detail, results=results, recipients=unknown)
+    return results

@@ -202,7 +202,7 @@ def tls_context(ca_file: str, *, verified: bool) -> ssl.SSLContext:
     return context
 
 
-def reason_of(error: OSError) -> str:
+def reason_of(error: OSError | ValueError) -> str:
     """Why a connection failed, in words for the operator."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted: {error.verify_message}"
@@ -210,7 +210,8 @@ def reason_of(error: OSError) -> str:
         return f"TLS failed: {error.reason or 'handshake error'}"
     if isinstance(error, TimeoutError):
         return "the server took too long"
-    return error.strerror or str(error) or type(error).__name__
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return strerror or str(error) or type(error).__name__
 
 
 def open_session(server: Server, timeouts: Timeouts) -> Session:
@@ -229,7 +230,8 @@ def open_session(server: Server, timeouts: Timeouts) -> Session:
     except HostUnavailable:
         session.goodbye(timeouts.goodbye)
         raise
-    except OSError as error:  # SMTPServerDisconnected and every other smtplib error are OSErrors too
+    # Every smtplib error is an OSError; a host name that cannot be encoded is a ValueError.
+    except (OSError, ValueError) as error:
         session.close()
         raise HostUnavailable(f"{server.host}: {reason_of(error)}") from error
     except BaseException:

@@ -34,10 +34,14 @@ def delete_message(message: Message) -> None:
 
 
 def purge_deleted_mail() -> int:
-    """Remove rows of messages deleted longer ago than the retention, then blobs without a row. Returns the rows."""
+    """Remove what was deleted longer ago than the retention, then blobs without a row. Returns how many rows."""
     limit = now() - limits.DELETED_RETENTION
-    ids = list(Message.objects.filter(deleted_at__lt=limit).values_list("pk", flat=True)[: 20 * _BATCH])
-    removed = sum(Message.objects.filter(pk__in=batch).delete()[0] for batch in batches(ids, _BATCH))
+    due = Message.objects.filter(deleted_at__lt=limit).values_list("pk", "thread_id")[: 20 * _BATCH]
+    removed = 0
+    for batch in batches(list(due), _BATCH):
+        removed += Message.objects.filter(pk__in=[pk for pk, _ in batch]).delete()[0]
+        threads = Thread.objects.filter(pk__in={thread for _, thread in batch}, deleted_at__isnull=False)
+        removed += threads.filter(messages__isnull=True).delete()[0]
     _purge_blobs()
     return removed
 

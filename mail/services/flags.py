@@ -13,8 +13,9 @@ def mark_read_by_fetch(principal: Principal, message: Message) -> None:
     """Reading an inbound message with an API key marks it read; a console session only looks (mail.md 4.9)."""
     if message.is_read or message.direction != Direction.INBOUND or principal.scope is Scope.SESSION:
         return
-    Message.objects.filter(pk=message.pk, is_read=False).update(is_read=True, updated_at=now())
-    message.is_read = True
+    moment = now()
+    Message.objects.filter(pk=message.pk, is_read=False).update(is_read=True, updated_at=moment)
+    message.is_read, message.updated_at = True, moment
 
 
 def set_flags(message: Message, *, is_read: bool | Unset, is_starred: bool | Unset) -> None:
@@ -26,6 +27,8 @@ def set_flags(message: Message, *, is_read: bool | Unset, is_starred: bool | Uns
         changes["is_starred"] = is_starred
     if not changes:
         return
-    Message.objects.filter(pk=message.pk).update(**changes, updated_at=now())
+    moment = now()
+    Message.objects.filter(pk=message.pk).update(**changes, updated_at=moment)
+    message.updated_at = moment
     for name, value in changes.items():
         setattr(message, name, value)

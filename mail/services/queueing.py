@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePath
 
 from django.conf import settings
 from django.db.models import F
@@ -24,10 +23,12 @@ from mail.addresses import normalize_address, parse_recipient
 from mail.enums import Direction, Folder, MessageStatus, RecipientKind
 from mail.errors import MailboxNotFound, MessageNotFound, RecipientBlocked, StorageLimitExceeded, UnclaimedRecipient
 from mail.mime.build import OutgoingAttachment, OutgoingMail, build_mail, new_message_id
+from mail.mime.headers import remove_controls
+from mail.mime.message_ids import is_message_id
 from mail.mime.parse import ParsedMail, parse_mail
 from mail.models import Mailbox, Message, MessageContent, OutboundJob, OutboundRecipient, Thread
 from mail.raw import StoredRaw, store_raw
-from mail.services.attachments import attachment_rows
+from mail.services.attachments import attachment_rows, check_attachments, has_attachments
 from mail.threading import reply_references
 
 
@@ -50,8 +51,8 @@ class SendMessage:
     body_html: str | None = None
     in_reply_to_message_id: str | None = None
     reply_to: str | None = None
-    attachments: Sequence[OutgoingAttachment] = ()
-    track_opens: bool = False
+    attachments: Sequence[OutgoingAttachment] | None = ()
+    track_opens: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,6 @@ class PreparedMessage:
     """
 
     message_id: str
-    moment: datetime
     recipients: tuple[tuple[RecipientKind, str], ...]
     reply_to: str | None
     parent: Message | None
@@ -73,40 +73,46 @@ class PreparedMessage:
     size_bytes: int
 
 
-def prepare_message(mailbox: Mailbox, send: SendMessage) -> PreparedMessage:
+def prepare_message(principal: Principal, mailbox: Mailbox, send: SendMessage) -> PreparedMessage:
     """Validate and build. Raises Invalid naming the field, MessageNotFound for an unknown row id to reply to."""
     if send.track_opens:
         raise NotBuilt("Open tracking is not available on this server yet. Leave track_opens out.")
     recipients = _recipients(send.recipients)
-    _check_attachments(send)
-    reply_to = _optional_address(send.reply_to)
-    parent, in_reply_to = _reply_target(mailbox, send.in_reply_to_message_id)
+    attachments = tuple(send.attachments or ())
+    check_attachments(attachments, send.body_html)
+    parent, in_reply_to = _reply_target(principal, mailbox, send.in_reply_to_message_id)
     references: tuple[str, ...] = ()
     if parent is not None:
         references = reply_references(parent.references or (), parent.message_id)
     elif in_reply_to is not None:
         references = (in_reply_to,)
-    message_id = new_message_id(mailbox.sending_domain)
-    moment = now()
-    raw = build_mail(
-        OutgoingMail(
-            message_id=message_id,
-            date=moment,
-            from_address=mailbox.email_address,
-            from_display_name=mailbox.identity.sender_name if mailbox.identity is not None else None,
-            to=tuple(a for kind, a in recipients if kind is RecipientKind.TO),
-            cc=tuple(a for kind, a in recipients if kind is RecipientKind.CC),
-            subject=send.subject,
-            body_text=send.body_text,
-            body_html=send.body_html,
-            reply_to=reply_to,
-            in_reply_to=in_reply_to,
-            references=references,
-            attachments=tuple(send.attachments),
-        )
+    name = mailbox.identity.sender_name if mailbox.identity is not None else ""
+    mail = OutgoingMail(
+        message_id=new_message_id(mailbox.sending_domain),
+        date=now(),
+        from_address=mailbox.email_address,
+        from_display_name=remove_controls(name).strip() or None,
+        to=tuple(a for kind, a in recipients if kind is RecipientKind.TO),
+        cc=tuple(a for kind, a in recipients if kind is RecipientKind.CC),
+        subject=send.subject,
+        body_text=send.body_text,
+        body_html=send.body_html,
+        reply_to=_optional_address(send.reply_to),
+        in_reply_to=in_reply_to,
+        references=references,
+        attachments=attachments,
     )
+    raw = build_mail(mail)
     return PreparedMessage(
-        message_id, moment, recipients, reply_to, parent, in_reply_to, references, parse_mail(raw), store_raw(raw), len(raw)
+        mail.message_id,
+        recipients,
+        mail.reply_to,
+        parent,
+        in_reply_to,
+        references,
+        parse_mail(raw),
+        store_raw(raw),
+        len(raw),
     )
 
 
@@ -123,11 +129,14 @@ def queue_message(principal: Principal, mailbox: Mailbox, send: SendMessage, pre
     mailbox = locked
     _check_permission(mailbox, prepared)
     _check_storage(mailbox, prepared.size_bytes)
-    thread = _thread(mailbox, prepared)
+    # Under the lock, so that a mailbox lists its messages in the order of acceptance.
+    moment = now()
+    thread = _thread(mailbox, prepared, send.subject, moment)
     message = Message(
         id=uuid7(),
         mailbox=mailbox,
         thread=thread,
+        is_blocked=thread.folder == Folder.BLOCKED,
         direction=Direction.OUTBOUND.value,
         status=MessageStatus.QUEUED.value,
         message_id=prepared.message_id,
@@ -142,10 +151,11 @@ def queue_message(principal: Principal, mailbox: Mailbox, send: SendMessage, pre
         subject=send.subject,
         snippet=prepared.parsed.snippet,
         is_read=True,
+        has_attachments=has_attachments(prepared.parsed),
         attachment_metadata=attachment_rows(prepared.parsed),
         size_bytes=prepared.size_bytes,
-        created_at=prepared.moment,
-        updated_at=prepared.moment,
+        created_at=moment,
+        updated_at=moment,
     )
     message.save(force_insert=True)
     MessageContent.objects.create(
@@ -199,37 +209,20 @@ def _optional_address(raw: str | None) -> str | None:
     return address
 
 
-def _check_attachments(send: SendMessage) -> None:
-    if sum(len(a.content) for a in send.attachments) > limits.ATTACHMENTS_TOTAL_BYTES:
-        raise Invalid("Attachments are larger than 25 MB together. Send fewer.", loc=("body", "attachments"))
-    seen: set[str] = set()
-    for index, attachment in enumerate(send.attachments):
-        loc = ("body", "attachments", index)
-        if PurePath(attachment.filename.lower().rstrip(". ")).suffix in limits.BLOCKED_EXTENSIONS:
-            raise Invalid("Files of this type are not sent. Put it into an archive.", loc=(*loc, "filename"))
-        if attachment.content_id is None:
-            continue
-        if send.body_html is None:
-            raise Invalid("An inline image needs body_html that shows it.", loc=(*loc, "content_id"))
-        if not attachment.content_type.lower().startswith("image/"):
-            raise Invalid("Only image/* attachments can be inline.", loc=(*loc, "content_type"))
-        if attachment.content_id in seen:
-            raise Invalid("Each content_id may be used once in a message.", loc=(*loc, "content_id"))
-        seen.add(attachment.content_id)
-
-
-def _reply_target(mailbox: Mailbox, reference: str | None) -> tuple[Message | None, str | None]:
+def _reply_target(principal: Principal, mailbox: Mailbox, reference: str | None) -> tuple[Message | None, str | None]:
     """The message that is answered and its Message-ID. A row id must exist; an unknown Message-ID is only a header."""
     if reference is None or not (text := reference.strip()):
         return None, None
-    rows = Message.objects.alive().filter(mailbox=mailbox).select_related("thread")
+    rows = Message.objects.visible_to(principal, mailbox).select_related("thread")
     if (row_id := parse_uuid(text)) is not None:
         parent = rows.filter(pk=row_id).first()
         if parent is None:
             raise MessageNotFound
         return parent, parent.message_id
-    header = f"<{text.removeprefix('<').removesuffix('>')}>"
-    if any(c.isspace() or ord(c) < 33 for c in header) or "@" not in header:
+    is_bare = not text.startswith("<")
+    header = f"<{text}>" if is_bare else text
+    # Some systems write identifiers without an @; those are told from a typing error by their brackets.
+    if not is_message_id(header) or (is_bare and "@" not in header):
         raise Invalid(
             "Send the Message-ID or the id of a message in this mailbox.", loc=("body", "in_reply_to_message_id")
         )
@@ -264,19 +257,17 @@ def _check_storage(mailbox: Mailbox, size_bytes: int) -> None:
         raise StorageLimitExceeded(limit, f"{settings.PUBLIC_URL}/console")
 
 
-def _thread(mailbox: Mailbox, prepared: PreparedMessage) -> Thread:
-    """The thread of the answered message, counted up; else a new one."""
-    if prepared.parent is not None and prepared.parent.thread.deleted_at is None:
-        Thread.objects.filter(pk=prepared.parent.thread_id).update(
-            message_count=F("message_count") + 1, last_message_at=prepared.moment
-        )
-        return prepared.parent.thread
+def _thread(mailbox: Mailbox, prepared: PreparedMessage, subject: str, moment: datetime) -> Thread:
+    """The thread of the answered message, counted up; a new one when there is none, or not any more."""
+    if prepared.parent is not None:
+        alive = Thread.objects.filter(pk=prepared.parent.thread_id, deleted_at__isnull=True)
+        if alive.update(message_count=F("message_count") + 1, last_message_at=moment):
+            return prepared.parent.thread
     return Thread.objects.create(
         mailbox=mailbox,
-        subject=prepared.parsed.subject,
+        subject=subject or None,
         folder=Folder.INBOX.value,
         message_count=1,
-        last_message_at=prepared.moment,
-        created_at=prepared.moment,
+        last_message_at=moment,
+        created_at=moment,
     )
-

@@ -28,7 +28,7 @@ from mail.events import Occurrence, build_events
 from mail.mime.parse import ParsedMail
 from mail.models import Mailbox, Message, MessageContent, Thread
 from mail.raw import StoredRaw
-from mail.services.attachments import attachment_rows
+from mail.services.attachments import attachment_rows, has_attachments
 from mail.threading import candidate_parents
 from webhooks.outbox import record_many
 
@@ -252,6 +252,7 @@ def _message_row(entry: _Entry, pk: UUID, thread_id: UUID, moment: datetime) -> 
         subject=parsed.subject,
         snippet=parsed.snippet,
         is_blocked=entry.is_blocked,
+        has_attachments=has_attachments(parsed),
         attachment_metadata=attachment_rows(parsed),
         size_bytes=entry.mail.size_bytes,
         dedup_key=parsed.dedup_key,

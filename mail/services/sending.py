@@ -83,6 +83,14 @@ def send_due() -> int:
     return len(ids)
 
 
+def release_leases() -> int:
+    """Free the jobs of a process that is known to be dead, instead of waiting for their leases to run out.
+
+    Only for a process that is alone with its database (the embedded profile), when it starts.
+    """
+    return OutboundJob.objects.filter(is_open=True, leased_until__isnull=False).update(leased_until=None)
+
+
 def _claim(message_id: UUID) -> bool:
     """Lease the job: of all workers that try, one succeeds."""
     moment = now()

@@ -52,13 +52,11 @@ def test_session_jwt_is_a_bearer_token(server: LiveServer, account: SuiteAccount
 
     with http_client(server, Authorization=f"Bearer {made.json()['jwt']}") as client:
         whoami = client.get("/api/whoami")
-        pending = client.get("/api/v1/agent-signup/pending")
 
     assert whoami.status_code == 200
     assert whoami.json()["auth_type"] == "jwt"
     assert whoami.json()["organization_id"] == account.org_id
     assert whoami.json()["user_id"] == account.user_id
-    assert pending.status_code == 200
 
 
 def test_cleanup_removes_the_organization_and_may_be_repeated(server: LiveServer) -> None:

@@ -133,10 +133,7 @@ class ApiClient:
         url = self._prefix + (path if path.startswith("/api/") else f"/api/v1{path}")
         sent = {**self._headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        path_info, _, query = url.partition("?")
-        answer: Answer = self._client.generic(
-            method, path_info, content, "application/json", headers=sent, query_params=None, QUERY_STRING=query
-        )
+        answer: Answer = self._client.generic(method, url, content, "application/json", headers=sent)
         return answer
 
     def get(self, path: str, **headers: str) -> Answer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from email.message import EmailMessage
 from itertools import count
 
+from django.db import transaction
+
 from common.principal import Principal, Scope
 from identities.models import AgentIdentity
 from mail.mime.parse import parse_mail
@@ -12,7 +14,6 @@ from mail.models import Mailbox, Message
 from mail.raw import store_raw
 from mail.services.queueing import Recipients, SendMessage, prepare_message, queue_message
 from mail.services.receiving import Acceptance, InboundMail, accept_batch
-from django.db import transaction
 
 _numbers = count(1)
 
@@ -76,6 +77,6 @@ def queue(mailbox: Mailbox, to: str, **fields: object) -> Message:
     values = {"subject": "Hello", "body_text": "Hi there.", **fields}
     recipients = Recipients(to=[to], cc=values.pop("cc", ()), bcc=values.pop("bcc", ()))  # type: ignore[arg-type]
     send = SendMessage(recipients, **values)  # type: ignore[arg-type]
-    prepared = prepare_message(mailbox, send)
+    prepared = prepare_message(principal_of(mailbox), mailbox, send)
     with transaction.atomic():
         return queue_message(principal_of(mailbox), mailbox, send, prepared)

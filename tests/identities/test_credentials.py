@@ -33,15 +33,13 @@ from tests.factories.identities import (
 
 pytestmark = pytest.mark.django_db
 
-REFUSAL = {
-    "detail": "This API key or token is not valid. Check that it is complete, not revoked and not expired."
-}
+REFUSAL = {"detail": "This API key or token is not valid. Check that it is complete, not revoked and not expired."}
 
 
 def _status(**headers: str) -> int:
-    return ApiClient(headers={name.replace("_", "-"): value for name, value in headers.items()}).get(
-        "/whoami"
-    ).status_code
+    return (
+        ApiClient(headers={name.replace("_", "-"): value for name, value in headers.items()}).get("/whoami").status_code
+    )
 
 
 # --- Headers ----------------------------------------------------------------------------------------------------

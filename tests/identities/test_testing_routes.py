@@ -37,7 +37,8 @@ def test_an_account_with_a_key() -> None:
     assert (user.pk, user.email) == (account["user_id"], account["email_address"])
     assert user.check_password(account["password"])
     assert user.email_verified_at is not None
-    assert not (user.is_staff or user.is_superuser)
+    assert not user.is_staff
+    assert not user.is_superuser
     client = ApiClient(account["api_key"])
     whoami = client.get("/api/whoami").json()
     assert whoami["organization_id"] == account["org_id"]

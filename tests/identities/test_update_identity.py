@@ -78,9 +78,7 @@ def test_null_is_refused_where_nothing_can_be_cleared(client: ApiClient, field: 
     answer = client.patch("/identities/alpha", {field: None})
 
     assert answer.status_code == 422
-    assert answer.json()["detail"] == [
-        {"loc": ["body", field], "msg": "This field may not be null.", "type": "null"}
-    ]
+    assert answer.json()["detail"] == [{"loc": ["body", field], "msg": "This field may not be null.", "type": "null"}]
     assert all_rows() == before
 
 

@@ -148,14 +148,14 @@ def test_sandbox_mail_is_readable(operator: Client) -> None:
     assert "Rich" in shown
     assert "cid:logo" not in shown
     assert "rechnung-ü.pdf (application/pdf, 4 bytes)" in shown
-    assert f"/admin/mail/sandboxmail/{row.pk}/download" in shown
+    assert f"/admin/mail/sandboxmail/{row.pk}/download/" in shown
     assert "ann@example.org" in page(operator, "sandboxmail/")
 
 
 def test_sandbox_mail_can_be_downloaded(operator: Client) -> None:
     row = sandboxed()
 
-    response = operator.get(f"/admin/mail/sandboxmail/{row.pk}/download", follow=True)
+    response = operator.get(f"/admin/mail/sandboxmail/{row.pk}/download/")
 
     assert response.content == bytes(row.raw_inline or b"")
     assert response["Content-Type"] == "message/rfc822"
@@ -168,7 +168,7 @@ def test_sandbox_mail_is_for_operators_only(operator: Client) -> None:
     staff.force_login(User.objects.create_user("staff@example.org", None, is_staff=True))
 
     for client, expected in ((stranger, {302}), (staff, {403})):
-        for path in (f"{row.pk}/download", f"{row.pk}/change/"):
+        for path in (f"{row.pk}/download/", f"{row.pk}/change/"):
             response = client.get(f"/admin/mail/sandboxmail/{path}")
             assert response.status_code in expected, path
             assert b"Plain text" not in response.content
@@ -179,7 +179,7 @@ def test_a_missing_blob_is_said_and_not_an_error(operator: Client) -> None:
     SandboxMail.objects.filter(pk=row.pk).update(raw_inline=None, raw_key="0" * 64)
 
     assert "missing from the blob store" in page(operator, f"sandboxmail/{row.pk}/change/")
-    assert operator.get(f"/admin/mail/sandboxmail/{row.pk}/download", follow=True).status_code == 404
+    assert operator.get(f"/admin/mail/sandboxmail/{row.pk}/download/").status_code == 404
 
 
 def test_sandbox_mail_may_be_deleted(operator: Client) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from mail.providers.base import Outcome
 from mail.providers.mx import LookupFailed, MxTransport, Undeliverable
-from mail.providers.outcomes import PartlyUnknown
+from mail.providers.outcomes import PartlyUnknown, same_for_all
 from tests.mail.test_providers_smtp import (
     FAST,
     HandOff,
@@ -280,3 +280,29 @@ def test_unusable_addresses_are_refused_without_a_lookup() -> None:
     assert set(outcomes(results).values()) == {Outcome.REFUSED}
     assert len(results) == 3
     assert carrier._resolver.asked == []  # type: ignore[union-attr]
+
+
+def test_an_unexpected_error_in_one_domain_keeps_the_results_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deliver_to_all_but_one(server: Any, submission: Any, hand_off: Any, timeouts: Any) -> Any:
+        hand_off()
+        if server.address == "127.0.0.2":
+            raise ZeroDivisionError
+        return same_for_all(submission.recipients, Outcome.ACCEPTED, "250 ok")
+
+    monkeypatch.setattr("mail.providers.mx.deliver", deliver_to_all_but_one)
+
+    with pytest.raises(PartlyUnknown) as caught:
+        transport(_three_domains()).send(envelope("a@lost.example", "b@fine.example"), HandOff())
+
+    assert caught.value.recipients == ("a@lost.example",)
+    assert outcomes(caught.value.results) == {"b@fine.example": Outcome.ACCEPTED}
+
+
+def test_an_unexpected_error_before_the_hand_off_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("mail.providers.mx.deliver", broken)
+
+    with pytest.raises(ZeroDivisionError):
+        transport(_three_domains()).send(envelope("a@lost.example"), HandOff())

@@ -62,7 +62,7 @@ class SubscriptionViewSet(ApiViewSet):
         """Change the supplied fields; `event_types` replaces the list, null clears the optional ones."""
         changes = shapes.SubscriptionChangesIn.parse(request)
         scope = shapes.ScopeQueryIn.parse_query(request).scope
-        row = selectors.get_subscription(request.principal, subscription_id)
+        row = selectors.get_managed_subscription(request.principal, subscription_id)
         row = update_subscription(row, changes, identity_scope=scope is not None)
         return Response(shapes.SubscriptionOut.render(row))
 
@@ -70,7 +70,7 @@ class SubscriptionViewSet(ApiViewSet):
     def destroy(self, request: ApiRequest, subscription_id: str) -> Response:
         """Stop deliveries at once, queued ones too."""
         scope = shapes.ScopeQueryIn.parse_query(request).scope
-        row = selectors.get_subscription(request.principal, subscription_id)
+        row = selectors.get_managed_subscription(request.principal, subscription_id)
         delete_subscription(row, identity_scope=scope is not None)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -114,5 +114,5 @@ class DeliveryViewSet(ApiViewSet):
     @extend_schema(operation_id="webhook_deliveries_replay", request=None, responses={201: shapes.DeliveryOut})
     def replay(self, request: ApiRequest, delivery_id: str) -> Response:
         """Send a logged delivery again, now, and answer with the new attempt."""
-        row = selectors.get_delivery(request.principal, delivery_id)
+        row = selectors.get_managed_delivery(request.principal, delivery_id)
         return Response(shapes.DeliveryOut.render(replay_delivery(row)), status=status.HTTP_201_CREATED)

@@ -77,6 +77,14 @@ def _due(moment: datetime) -> QuerySet[Dispatch]:
     return Dispatch.objects.filter(_PENDING, free, next_attempt_at__lte=moment)
 
 
+def release_leases() -> int:
+    """Free the rows of a process that is known to be dead, instead of waiting for their leases to run out.
+
+    Only for a process that is alone with its database (the embedded profile), when it starts.
+    """
+    return Dispatch.objects.filter(_PENDING, leased_until__isnull=False).update(leased_until=None)
+
+
 def has_due() -> bool:
     """Whether anything waits to be sent now."""
     return _due(now()).exists()

@@ -32,6 +32,7 @@ from webhooks.errors import (
 from webhooks.models import Dispatch, Subscription
 from webhooks.models.subscription import seal_token
 from webhooks.owners import Owner, lock_owner, resolve_owner
+from webhooks.selectors import require_manager
 
 LEGACY_FAMILY = {Selector.MAILBOX: "message", Selector.PHONE_NUMBER: "text"}
 
@@ -62,7 +63,7 @@ class SubscriptionChanges:
 def create_subscription(principal: Principal, new: NewSubscription) -> tuple[Subscription, str | None]:
     """The row, and the signing key when this minted the first one of its identity (shown only here).
 
-    Raises OwnerNotFound 404, DuplicateSubscription and TooManySubscriptions 409, Invalid 422.
+    Raises OwnerNotFound 404, RoleTooLow 403, DuplicateSubscription and TooManySubscriptions 409, Invalid 422.
     """
     selector, row_id = _selector(new)
     check_url(new.url, field="url")
@@ -70,6 +71,7 @@ def create_subscription(principal: Principal, new: NewSubscription) -> tuple[Sub
     owner = resolve_owner(principal, selector, row_id)
     if owner is None:
         raise OwnerNotFound(selector)
+    require_manager(principal)
     moment = now()
     row = Subscription(
         organization_id=owner.organization_id,
