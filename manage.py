@@ -12,7 +12,13 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inkbox_site.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from common.env import BadEnvironment
+
+    try:
+        execute_from_command_line(sys.argv)
+    except BadEnvironment as error:
+        # The text names the variable and what it may be; a traceback would only hide it.
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from aiosmtpd.smtp import SMTP
 class Discard:
     """Accepts and forgets."""
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         return "250 OK"
 
 

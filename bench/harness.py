@@ -59,7 +59,8 @@ class Server:
 
 def environment(data_dir: Path, http_port: int, smtp_port: int) -> dict[str, str]:
     """Embedded profile, no rate limits, nothing from the caller's own configuration."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("INKBOX_", "DATABASE_", "REDIS_"))}
+    own = ("INKBOX_", "DATABASE_", "REDIS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return {
         **kept,
         "INKBOX_DATA_DIR": str(data_dir),

@@ -33,7 +33,10 @@ def fill(database: Path, mailbox_id: str, rows: int) -> None:
                 "thread_id": thread,
                 "message_id": f"<{number}@bench.example>",
                 "dedup_key": uuid.uuid4().hex,
-                "created_at": f"2025-{1 + number % 12:02d}-{1 + number % 28:02d} {number % 24:02d}:{number % 60:02d}:00.{number % 1000000:06d}",
+                "created_at": (
+                    f"2025-{1 + number % 12:02d}-{1 + number % 28:02d} "
+                    f"{number % 24:02d}:{number % 60:02d}:00.{number % 1000000:06d}"
+                ),
             }
             return tuple(changed.get(column, template[column]) for column in columns)
 

@@ -17,17 +17,18 @@ CONNECTIONS, REQUESTS, ROUNDS = 4, 2000, 3
 def load(server: Server, *paths: str) -> float:
     """Requests a second that were answered with 200."""
     port = urlsplit(server.base_url).port
+    arguments = ("127.0.0.1", str(port), str(CONNECTIONS), str(REQUESTS), server.api_key)
     result = subprocess.run(
-        [sys.executable, "bench/http_load.py", "127.0.0.1", str(port), str(CONNECTIONS), str(REQUESTS), server.api_key, *paths],
+        [sys.executable, "bench/http_load.py", *arguments, *paths],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    figures = json.loads(result.stdout)
-    if figures["requests"] != REQUESTS:
-        raise RuntimeError(f"only {figures['requests']} of {REQUESTS} requests of {paths[0]} were answered with 200")
-    return float(figures["requests"] / figures["seconds"])
+    found = json.loads(result.stdout)
+    if found["requests"] != REQUESTS:
+        raise RuntimeError(f"only {found['requests']} of {REQUESTS} requests of {paths[0]} were answered with 200")
+    return float(found["requests"] / found["seconds"])
 
 
 def run() -> None:

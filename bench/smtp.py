@@ -15,8 +15,9 @@ SESSIONS, MESSAGES, SIZE_BYTES, ROUNDS = 10, 3000, 4096, 3
 
 def load(port: int, recipient: str) -> float:
     """Messages a second that were answered with 250."""
+    arguments = ("127.0.0.1", str(port), recipient, str(SESSIONS), str(MESSAGES), str(SIZE_BYTES))
     result = subprocess.run(
-        [sys.executable, "bench/smtp_load.py", "127.0.0.1", str(port), recipient, str(SESSIONS), str(MESSAGES), str(SIZE_BYTES)],
+        [sys.executable, "bench/smtp_load.py", *arguments],
         cwd=ROOT,
         check=True,
         capture_output=True,

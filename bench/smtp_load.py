@@ -1,6 +1,6 @@
 """A cheap SMTP client that keeps several sessions busy; runs in a process of its own.
 
-    python bench/smtp_load.py HOST PORT RECIPIENT SESSIONS MESSAGES BYTES   ->   JSON {"seconds", "accepted"}
+python bench/smtp_load.py HOST PORT RECIPIENT SESSIONS MESSAGES BYTES   ->   JSON {"seconds", "accepted"}
 """
 
 from __future__ import annotations

@@ -21,22 +21,24 @@ _PLAIN = (models.CharField, models.TextField, models.BooleanField, models.Intege
 
 def insert_rows(model: type[models.Model], rows: Iterable[models.Model]) -> None:
     """Insert `rows` in order, inside the caller's transaction. Raises IntegrityError like any insert."""
-    values = [tuple(convert(getattr(row, name)) for name, convert in _columns(model, connection.vendor)) for row in rows]
+    columns = _columns(model, connection.vendor)
+    values = [tuple(convert(getattr(row, name)) for name, convert in columns) for row in rows]
     if values:
         with connection.cursor() as cursor:
             cursor.executemany(_statement(model, connection.vendor), values)
 
 
 @lru_cache(maxsize=64)
-def _statement(model: type[models.Model], vendor: str) -> str:
+def _statement(model: type[models.Model], _vendor: str) -> str:
     quote = connection.ops.quote_name
-    columns = [quote(field.column) for field in model._meta.concrete_fields]
+    columns = [quote(str(field.column)) for field in model._meta.concrete_fields]
+    places = ", ".join(["%s"] * len(columns))
     # Names come from our own models, values are parameters.
-    return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608
+    return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
 
 
 @lru_cache(maxsize=64)
-def _columns(model: type[models.Model], vendor: str) -> tuple[tuple[str, _Convert], ...]:
+def _columns(model: type[models.Model], _vendor: str) -> tuple[tuple[str, _Convert], ...]:
     return tuple((field.attname, _converter(field)) for field in model._meta.concrete_fields)
 
 

@@ -16,7 +16,7 @@ def uuid7() -> uuid.UUID:
 
     48 bits of milliseconds, 12 bits of sub-millisecond fraction (RFC 9562 section 6.2, method 3), 62 random bits.
     """
-    global _last_ns
+    global _last_ns  # noqa: PLW0603  (guarded by the lock)
     with _lock:
         tick = time.time_ns()
         # One step of the 12-bit fraction is about 244 ns: never hand out the same step twice.

@@ -91,7 +91,7 @@ _current: LocalWorker | None = None
 
 def start(threads: int) -> LocalWorker:
     """Start this process's worker and make it the target of nudges."""
-    global _current
+    global _current  # noqa: PLW0603  (one per process by nature)
     current_app.loader.import_default_modules()
     _current = LocalWorker(threads)
     _current.start()

@@ -26,9 +26,7 @@ def config(form: str, level: str) -> dict[str, Any]:
     else:
         # Plain tracebacks: the fancy ones print local variables, which would put keys and mail into the log.
         final = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
     return {
         "version": 1,

@@ -19,6 +19,9 @@ from django.db.models.query import get_related_populators
 M = TypeVar("M", bound=models.Model)
 _Decode = Callable[[Any], Any]
 
+# The stubs describe a later Django, where this takes one argument more.
+_related_populators = cast("Callable[..., list[Any]]", get_related_populators)
+
 _SAMPLES: dict[type, Callable[[int], Any]] = {
     UUID: lambda n: UUID(int=0xFEED_0000_0000_4000_8000_0000_0000_0000 + n),
     str: lambda n: f"sample-parameter-{n}",
@@ -89,7 +92,7 @@ class _Plan:
             fields = self._klass_info["select_fields"]
             self._start, self._end = fields[0], fields[-1] + 1
             self._init_list = [expressions[i].target.attname for i in range(self._start, self._end)]
-            self._populators = get_related_populators(self._klass_info, compiler.select, "default")
+            self._populators = _related_populators(self._klass_info, compiler.select, "default")
 
     def fetch(self, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The database's own rows."""

@@ -1,4 +1,4 @@
-"""Rate limits by the `limits` library: in memory in the embedded profile, shared through Redis in the distributed one."""
+"""Rate limits by the `limits` library: in memory in the embedded profile, in Redis in the distributed one."""
 
 from __future__ import annotations
 

@@ -44,9 +44,12 @@ class MailChannel(Channel):
         by_id = {identity.pk: identity for identity in identities}
         rows = list(Mailbox.objects.alive().filter(identity_id__in=by_id))
         urls = legacy_urls([row.pk for row in rows])
+        bodies = {}
         for row in rows:
+            assert row.identity_id is not None
             row.identity = by_id[row.identity_id]  # already loaded: no query per row
-        return {row.identity.pk: mailbox_body(row, urls.get(row.pk)) for row in rows if row.identity is not None}
+            bodies[row.identity_id] = mailbox_body(row, urls.get(row.pk))
+        return bodies
 
     def deleted(self, identity: AgentIdentity, profile: Profile) -> None:
         rows = Mailbox.objects.alive().filter(identity=identity)

@@ -143,5 +143,3 @@ def _body(occurrence: Occurrence) -> dict[str, Any]:
     part = text[: limits.WEBHOOK_BODY_CHARS]
     is_cut = len(part) < len(text)
     return dict(zip(keys, (part, "truncated" if is_cut else "complete", is_cut, len(text), len(part)), strict=True))
-
-

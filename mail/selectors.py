@@ -46,11 +46,14 @@ def get_mailbox(principal: Principal, address: str) -> Mailbox:
     """By address in any case, by id, or by local part on the platform domain. Raises MailboxNotFound."""
     if "\x00" in address:
         raise MailboxNotFound  # PostgreSQL cannot even be asked
-    row_id = parse_uuid(address) if "@" not in address else None
-    full = address if "@" in address else f"{address}@{settings.MAIL_DOMAIN}"
-    column, value = ("email_address", normalize_address(full)) if row_id is None else ("pk", row_id)
     caller = (principal.organization_id, *((principal.identity_id,) if principal.is_agent else ()))
-    mailbox = _mailbox_query(principal.scope, column).first(*caller, value)
+    mailbox = None
+    if (row_id := parse_uuid(address)) is not None:
+        mailbox = _mailbox_query(principal.scope, "pk").first(*caller, row_id)
+    if mailbox is None:
+        # A local part may well read like an id.
+        full = address if "@" in address else f"{address}@{settings.MAIL_DOMAIN}"
+        mailbox = _mailbox_query(principal.scope, "email_address").first(*caller, normalize_address(full))
     if mailbox is None:
         raise MailboxNotFound
     return mailbox

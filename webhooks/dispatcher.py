@@ -42,6 +42,8 @@ _SETTLE_AT_ONCE = 64
 # A receiver this quick may have rows leased ahead, for as long as it stays busy.
 _QUICK_MS = 500
 _LANE_SECONDS = 5.0
+# The end of the time to stop, in which attempts that hang are cut off and their rows given back.
+_CANCEL_SECONDS = 1.0
 
 
 class _ShuttingDown(Exception):
@@ -110,15 +112,15 @@ class Dispatcher:
         self._call(lambda: self._drop_waiting(ids))
 
     def stop(self, timeout: float) -> None:
-        """Send nothing new, let running attempts end within `timeout` seconds, record them, return the rest."""
+        """Send nothing new, let running attempts end, record them, give back the rest, all within `timeout` seconds."""
         if not self._thread.is_alive():
             return
         self._is_stopping = True
         self._call(self._wake_urgently)
-        self._thread.join(timeout)
+        self._thread.join(max(0.0, timeout - _CANCEL_SECONDS))
         if self._thread.is_alive():
             self._call(self._cancel_tasks)
-            self._thread.join(1.0)
+            self._thread.join(min(timeout, _CANCEL_SECONDS))
         self._database.shutdown(wait=False)
 
     def _call(self, function: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from common.errors import DomainError
 log = structlog.get_logger(__name__)
 
 
-def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def handle_exception(error: Exception, _context: Mapping[str, Any]) -> Response | None:
     """The response for an expected error; None lets Django answer 500 and log the traceback."""
     if isinstance(error, DomainError):
         return _respond(error.status, error.detail, retry_after=error.retry_after)

@@ -30,8 +30,7 @@ class InputSerializer(serializers.Serializer[Any], Generic[D]):
     @classmethod
     def parse(cls, request: Request) -> D:
         """The request body as `into`. Raises a validation error naming each bad field (422)."""
-        body = request.data
-        return cls._build({} if body in (None, "", b"") else body)
+        return cls._build(request.data)
 
     @classmethod
     def parse_query(cls, request: Request) -> D:
@@ -62,9 +61,9 @@ class StrictBoolean(serializers.BooleanField):
     default_error_messages = {"invalid": "Use true or false."}
 
     def to_internal_value(self, data: Any) -> bool:
-        if data is True or data is False:
-            return bool(data)
-        self.fail("invalid", input=data)
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
 
 
 class QueryBoolean(serializers.BooleanField):

@@ -85,9 +85,7 @@ class KeysetList(Generic[M]):
         self._rows, self._keys, self._at, self._columns, self._filters = rows, tuple(keys), at, tuple(columns), filters
         self._plan = lru_cache(maxsize=1024)(self._prepare)
 
-    def page(
-        self, *keys: Any, limit: int, cursor: str | None, shape: Hashable = None, **filters: Any
-    ) -> Page:
+    def page(self, *keys: Any, limit: int, cursor: str | None, shape: Hashable = None, **filters: Any) -> Page:
         """One page. `shape` is handed to `rows` beside the keys and selects a variant of the queryset.
 
         Raises Invalid (422) for a cursor that this server did not hand out.
@@ -113,9 +111,7 @@ class KeysetList(Generic[M]):
             if has_cursor:
                 at, row_id = rest[-2:]
                 # The plain <= bounds the index range on every database; the second drops the rows already seen.
-                rows = rows.filter(**{f"{self._at}__lte": at}).filter(
-                    Q(**{f"{self._at}__lt": at}) | Q(pk__lt=row_id)
-                )
+                rows = rows.filter(**{f"{self._at}__lte": at}).filter(Q(**{f"{self._at}__lt": at}) | Q(pk__lt=row_id))
             return rows.order_by(f"-{self._at}", "-pk").values(*self._columns)[: limit + 1]
 
         return Prepared(build, *kinds)

@@ -37,7 +37,7 @@ class ApiViewSet(ViewSet):
         if not isinstance(principal, Principal):
             raise Unauthenticated("Send your API key in the X-API-Key header.")
         request.principal = principal  # type: ignore[attr-defined]
-        if self.action is None:
+        if not self.action:
             return  # no handler for this method: DRF answers 405
         allowed = self.allowed_by_action.get(self.action, self.allowed)
         if principal.scope not in allowed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import OpenApiTypes, extend_schema_field
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from common.api.inputs import CleanText, HeaderText, InputSerializer, NestedInput, StrictBoolean
@@ -97,7 +98,7 @@ class SendMessageIn(InputSerializer[SendMessage]):
 
 
 def _is_nested_deeper(value: Any, levels: int) -> bool:
-    """Whether containers lie inside each other more than `levels` deep. Level by level, so that depth costs no stack."""
+    """Whether containers lie inside each other more than `levels` deep. Level by level: depth costs no stack."""
     layer = [value]
     for _ in range(levels):
         containers = [item for item in layer if isinstance(item, dict | list)]

@@ -76,7 +76,7 @@ class IngressHandler:
             ratelimit.hit("smtp", session.peer[0] if session.peer else "", settings.SMTP_MAX_MESSAGES_PER_IP_PER_MINUTE)
         except RateLimited:
             return "451 4.7.1 Too many messages from your address. Try again in a minute."
-        content = _received_header(session, envelope) + (envelope.content or b"")
+        content = _received_header(session, envelope) + (envelope.original_content or b"")
         if _received_count(content) > _MAX_RECEIVED_HEADERS:
             return "554 5.4.6 Mail loop: too many Received headers."
         boxes = session_boxes(session)
@@ -112,9 +112,7 @@ class IngressHandler:
 
 def session_boxes(session: Session) -> dict[str, UUID]:
     """Mailbox ids of the recipients of this session, by address as given."""
-    boxes: dict[str, UUID] | None = getattr(session, "boxes", None)
-    if boxes is None:
-        boxes = session.boxes = {}
+    boxes: dict[str, UUID] = session.__dict__.setdefault("boxes", {})
     return boxes
 
 
@@ -148,4 +146,3 @@ def _received_header(session: Session, envelope: Envelope) -> bytes:
         f"\tby {settings.SMTP_HOSTNAME} with {protocol} id {uuid7().hex};\r\n"
         f"\t{formatdate()}\r\n"
     ).encode("utf-8", "replace")
-

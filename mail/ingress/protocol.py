@@ -37,7 +37,7 @@ class OpenSessions:
             del self._by_peer[peer]
 
 
-class IngressProtocol(SMTP):  # type: ignore[misc]
+class IngressProtocol(SMTP):
     """One SMTP session (RFC 5321, with 8BITMIME, SMTPUTF8, SIZE, PIPELINING, and STARTTLS when configured)."""
 
     # Commands are short; this is the size of one read while a message comes in.
@@ -51,11 +51,12 @@ class IngressProtocol(SMTP):  # type: ignore[misc]
         self.is_storing = False
 
     async def _handle_client(self) -> None:
+        assert self.session is not None
         peer = self.session.peer[0] if self.session.peer else ""
         self._counted = peer
         if not self._sessions.enter(self, peer):
             await self.push("421 4.7.0 Too many connections from your address. Try again later.")
-            self.transport.close()
+            self._writer.close()
             return
         await super()._handle_client()
 
@@ -70,6 +71,7 @@ class IngressProtocol(SMTP):  # type: ignore[misc]
         """Read the message in pieces up to the final dot, which only CRLF.CRLF is (no smuggling with bare LF)."""
         if await self.check_helo_needed():
             return
+        assert self.envelope is not None
         if not self.envelope.rcpt_tos:
             await self.push("503 5.5.1 Send RCPT first.")
             return
@@ -88,13 +90,13 @@ class IngressProtocol(SMTP):  # type: ignore[misc]
             self._sessions.receiving -= 1
         if content is None:
             await self.push(f"552 5.3.4 The message is larger than {settings.SMTP_MAX_MESSAGE_BYTES} bytes.")
-            self._set_post_data_state()
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
             return
         self.envelope.content = self.envelope.original_content = content
         self.is_storing = True
         try:
             status = await self._call_handler_hook("DATA")
-            self._set_post_data_state()
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
             await self.push(status)
         finally:
             self.is_storing = False
@@ -103,7 +105,7 @@ class IngressProtocol(SMTP):  # type: ignore[misc]
         """The unstuffed content (RFC 5321 section 4.5.2); None when it was over the limit (it is read to its end)."""
         # The terminator begins with the line break that ends the last line; for an empty message that is the one
         # behind DATA. Putting it back makes both cases one.
-        self._reader._buffer[0:0] = b"\r\n"
+        self._reader._buffer[0:0] = b"\r\n"  # type: ignore[attr-defined]
         pieces: list[bytes] = []
         size = 0
         while True:

@@ -62,7 +62,13 @@ class SmtpServer:
     async def _listen(self) -> None:
         tls = _tls_context()
         self._server = await self._loop.create_server(
-            lambda: self._session(tls), self._host, self._port, backlog=_BACKLOG, reuse_port=True
+            lambda: self._session(tls),
+            self._host,
+            self._port,
+            backlog=_BACKLOG,
+            # Several SMTP processes share a port in the distributed profile; in the embedded one a second server on
+            # the same port would silently take half of the mail.
+            reuse_port=bool(settings.REDIS_URL),
         )
         self.address = self._server.sockets[0].getsockname()[:2]
 
@@ -85,7 +91,7 @@ class SmtpServer:
         deadline = self._loop.time() + grace
         while any(session.is_storing for session in self._sessions.all) and self._loop.time() < deadline:
             await asyncio.sleep(0.01)
-        tasks = {session._handler_coroutine for session in self._sessions.all} - {None}
+        tasks = [task for session in self._sessions.all if (task := session._handler_coroutine) is not None]
         for task in tasks:
             task.cancel()
         if tasks:

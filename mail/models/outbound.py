@@ -24,9 +24,7 @@ class OutboundJob(models.Model):
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:
-        indexes: ClassVar[list[Any]] = [
-            models.Index(fields=["due_at"], condition=Q(is_open=True), name="outbound_due")
-        ]
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["due_at"], condition=Q(is_open=True), name="outbound_due")]
 
     def __str__(self) -> str:
         return str(self.message_id)

@@ -137,7 +137,7 @@ def _lock_mailboxes(ids: set[UUID]) -> dict[UUID, Destination]:
 def _known_fingerprints(mails: Sequence[InboundMail], mailboxes: Iterable[UUID]) -> set[tuple[UUID, str]]:
     keys = {mail.parsed.dedup_key for mail in mails}
     rows = Message.objects.filter(mailbox_id__in=list(mailboxes), dedup_key__in=keys)
-    return set(rows.values_list("mailbox_id", "dedup_key"))
+    return {(mailbox_id, key) for mailbox_id, key in rows.values_list("mailbox_id", "dedup_key") if key is not None}
 
 
 def _store(entries: list[_Entry]) -> None:

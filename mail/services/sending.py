@@ -55,9 +55,7 @@ def send_message(message_id: UUID) -> None:
     if not _claim(message_id):
         return
     _close_broken_attempts(message_id)
-    message = (
-        Message.objects.select_related("content", "mailbox", "mailbox__identity").filter(pk=message_id).first()
-    )
+    message = Message.objects.select_related("content", "mailbox", "mailbox__identity").filter(pk=message_id).first()
     if message is None:
         return
     pending = list(message.recipients.filter(state=RecipientState.PENDING).order_by("pk"))
@@ -73,7 +71,9 @@ def send_due() -> int:
     """Send what is due or was left behind by a dead worker; returns how many messages were looked at."""
     moment = now()
     due = (
-        OutboundJob.objects.filter(Q(leased_until__isnull=True) | Q(leased_until__lt=moment), is_open=True, due_at__lte=moment)
+        OutboundJob.objects.filter(
+            Q(leased_until__isnull=True) | Q(leased_until__lt=moment), is_open=True, due_at__lte=moment
+        )
         .order_by("due_at")
         .values_list("pk", flat=True)[:_SWEEP_LIMIT]
     )
@@ -121,11 +121,7 @@ def _split(rows: Iterable[OutboundRecipient]) -> tuple[list[OutboundRecipient], 
         .filter(email_address__in=[normalize_address(row.address) for row in rows])
         .values_list("email_address", flat=True)
     )
-    local = [
-        row
-        for row in rows
-        if normalize_address(row.address) in known or is_hosted_domain(domain_of(row.address))
-    ]
+    local = [row for row in rows if normalize_address(row.address) in known or is_hosted_domain(domain_of(row.address))]
     taken = {row.pk for row in local}
     return local, [row for row in rows if row.pk not in taken]
 
@@ -142,7 +138,7 @@ def _deliver_locally(message: Message, rows: Sequence[OutboundRecipient]) -> Non
         )
         found = tuple(boxes.values())
         if found:
-            stored = StoredRaw(message.content.raw_inline, message.content.raw_key)
+            stored = StoredRaw(raw if message.content.raw_inline is not None else None, message.content.raw_key)
             accept_batch([InboundMail(parsed, stored, len(raw), found)])
         settlements = {
             row.address: Settlement(RecipientState.DELIVERED, LOCAL)

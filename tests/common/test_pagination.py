@@ -79,7 +79,7 @@ def test_any_text_is_decoded_or_refused(text: str) -> None:
 
 def identities(**filters: tuple[str, type]) -> KeysetList[AgentIdentity]:
     return KeysetList(
-        lambda shape, organization: AgentIdentity.objects.filter(organization_id=organization),
+        lambda _, organization: AgentIdentity.objects.filter(organization_id=organization),
         keys=(str,),
         at="created_at",
         columns=("id", "agent_handle", "slack_enabled", "created_at"),
@@ -100,7 +100,12 @@ def test_rows_are_what_the_json_encoder_takes() -> None:
     page = identities().page(acme.pk, limit=5, cursor=None)
 
     assert orjson.loads(ApiJsonRenderer().render(page.items)) == [
-        {"id": str(row.pk), "agent_handle": "alpha", "slack_enabled": False, "created_at": "2026-05-04T11:00:00.123456Z"}
+        {
+            "id": str(row.pk),
+            "agent_handle": "alpha",
+            "slack_enabled": False,
+            "created_at": "2026-05-04T11:00:00.123456Z",
+        }
     ]
 
 

@@ -27,6 +27,8 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
     yield start
     for server in running:
+        # A clean stop has a test of its own; here it would only take time.
+        server.kill()
         server.close()
 
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 from uuid import UUID
 
 import orjson
@@ -49,8 +49,7 @@ class Rows:
         with psycopg.connect(self._postgres, autocommit=True) as connection:
             for table in ("mail_outboundjob", "webhooks_dispatch"):
                 connection.execute(
-                    cast("LiteralString", f"UPDATE {table} SET leased_until = now() - interval '1 second' ")
-                    + "WHERE leased_until IS NOT NULL"
+                    f"UPDATE {table} SET leased_until = now() - interval '1 second' WHERE leased_until IS NOT NULL"
                 )
 
     def check_database(self) -> None:
@@ -111,7 +110,7 @@ def _check_contents(rows: Rows, sizes: dict[str, int]) -> int:
 
 def _check_threads(rows: Rows, messages: list[Row]) -> None:
     in_thread = Counter(row[2] for row in messages)
-    counted = dict(rows.read("SELECT id, message_count FROM mail_thread"))
+    counted: dict[str, int] = dict(rows.read("SELECT id, message_count FROM mail_thread"))
     assert counted == dict(in_thread), "a thread counts other messages than it has"
 
 
@@ -119,7 +118,7 @@ def _check_storage(rows: Rows, messages: list[Row]) -> None:
     used: defaultdict[str, int] = defaultdict(int)
     for _, mailbox_id, _, _, size in messages:
         used[mailbox_id] += size
-    counted = dict(rows.read("SELECT id, storage_used_bytes FROM mail_mailbox"))
+    counted: dict[str, int] = dict(rows.read("SELECT id, storage_used_bytes FROM mail_mailbox"))
     assert counted == {mailbox_id: used[mailbox_id] for mailbox_id in counted}
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socketserver
 import threading
+from contextlib import suppress
 from enum import StrEnum
 from typing import Self
 
 _QUIET_SECONDS = 60
+_ANSWERS = {b"EHLO": "250-sink\r\n250 8BITMIME", b"QUIT": "221 bye"}
 
 
 class Behavior(StrEnum):
@@ -81,53 +83,51 @@ class SmtpSink:
     def _handler(self) -> type[socketserver.StreamRequestHandler]:
         sink = self
 
-        class Handler(socketserver.StreamRequestHandler):
-            timeout = _QUIET_SECONDS
-
+        class Handler(_Session):
             def handle(self) -> None:
-                behavior = sink.behavior
                 sink._note(session=1)
-                try:
-                    if behavior is Behavior.SILENT:
-                        self.rfile.read(1)  # until the peer goes away
-                    else:
-                        self._converse(behavior)
-                except OSError:
-                    return  # the peer was killed, which is what the tests do
-
-            def _converse(self, behavior: Behavior) -> None:
-                self._say("220 sink ESMTP")
-                while line := self.rfile.readline():
-                    verb = line[:4].upper()
-                    if verb == b"EHLO":
-                        self._say("250-sink\r\n250 8BITMIME")
-                    elif verb == b"QUIT":
-                        self._say("221 bye")
-                        return
-                    elif verb != b"DATA":
-                        self._say("250 ok")
-                    else:
-                        sink._note(data=1)
-                        self._say("354 go on")
-                        content = self._content()
-                        if content is None:
-                            return
-                        sink._note(content=content)
-                        if behavior is Behavior.SWALLOW:
-                            self.rfile.read(1)
-                            return
-                        self._say("250 accepted")
-
-            def _content(self) -> bytes | None:
-                """The message; None when the peer went away before its end, which is no message at all."""
-                lines: list[bytes] = []
-                while (line := self.rfile.readline()) != b".\r\n":
-                    if not line.endswith(b"\n"):
-                        return None
-                    lines.append(line)
-                return b"".join(lines)
-
-            def _say(self, text: str) -> None:
-                self.wfile.write(f"{text}\r\n".encode())
+                # The peer is killed in the middle, which is what the tests do.
+                with suppress(OSError):
+                    self.converse(sink)
 
         return Handler
+
+
+class _Session(socketserver.StreamRequestHandler):
+    """One connection."""
+
+    timeout = _QUIET_SECONDS
+
+    def converse(self, sink: SmtpSink) -> None:
+        """Answer until the peer goes away."""
+        behavior = sink.behavior
+        if behavior is Behavior.SILENT:
+            self.rfile.read(1)
+            return
+        self._say("220 sink ESMTP")
+        while line := self.rfile.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                sink._note(data=1)
+                self._say("354 go on")
+                if (content := self._content()) is None:
+                    return
+                sink._note(content=content)
+                if behavior is Behavior.SWALLOW:
+                    self.rfile.read(1)
+                    return
+                self._say("250 accepted")
+            else:
+                self._say(_ANSWERS.get(verb, "250 ok"))
+
+    def _content(self) -> bytes | None:
+        """The message; None when the peer went away before its end, which is no message at all."""
+        lines: list[bytes] = []
+        while (line := self.rfile.readline()) != b".\r\n":
+            if not line.endswith(b"\n"):
+                return None
+            lines.append(line)
+        return b"".join(lines)
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())

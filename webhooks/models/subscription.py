@@ -25,6 +25,11 @@ def seal_token(token: str | None) -> bytes | None:
     return None if token is None else seal(_SEAL, token.encode())
 
 
+def open_token(sealed: bytes | memoryview | None) -> str | None:
+    """The token in clear. Raises cryptography.exceptions.InvalidTag when the server key changed."""
+    return None if sealed is None else unseal(_SEAL, bytes(sealed)).decode()
+
+
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     """Reads."""
 
@@ -138,4 +143,4 @@ class Subscription(models.Model):
     @property
     def auth_token(self) -> str | None:
         """The bearer token in clear. Raises cryptography.exceptions.InvalidTag when the server key changed."""
-        return None if self.sealed_auth_token is None else unseal(_SEAL, bytes(self.sealed_auth_token)).decode()
+        return open_token(self.sealed_auth_token)

@@ -23,11 +23,27 @@ from identities.services.signing_keys import signing_secret
 from webhooks import limits
 from webhooks.enums import DispatchState, SubscriptionStatus
 from webhooks.models import DeliveryAttempt, Dispatch
+from webhooks.models.subscription import open_token
 from webhooks.retry import decide
 
 log = structlog.get_logger(__name__)
 
 _PENDING = Q(state=DispatchState.PENDING.value)
+_JOB_COLUMNS = (
+    "pk",
+    "attempts",
+    "request_id",
+    "body",
+    "event_id",
+    "event__event_type",
+    "event__body",
+    "event__organization_id",
+    "event__identity_id",
+    "subscription_id",
+    "subscription__status",
+    "subscription__url",
+    "subscription__sealed_auth_token",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +124,10 @@ def claim_due(limit: int, rooms: Mapping[UUID, int]) -> Claim:
     if not chosen:
         return Claim([], next_due_at([subscription for subscription, room in rooms.items() if room <= 0]))
     with transaction.atomic():
-        rows = list(
-            _due(moment)
-            .filter(pk__in=chosen)
-            .select_related("event", "subscription")
-            .select_for_update(skip_locked=True, of=("self",))
-            .order_by("next_attempt_at", "pk")
-        )
-        gone = [row.pk for row in rows if row.subscription.status != SubscriptionStatus.ACTIVE]
-        if gone:
-            _cancel(gone)
-        taken = [row for row in rows if row.subscription.status == SubscriptionStatus.ACTIVE]
-        Dispatch.objects.filter(pk__in=[row.pk for row in taken]).update(leased_until=moment + limits.LEASE)
-    return Claim(_jobs(taken), moment)
+        rows = _due(moment).filter(pk__in=chosen).select_for_update(skip_locked=True)
+        ids = list(rows.values_list("pk", flat=True))
+        Dispatch.objects.filter(pk__in=ids).update(leased_until=moment + limits.LEASE)
+    return Claim(_jobs(ids), moment)
 
 
 def _choose(limit: int, rooms: Mapping[UUID, int], moment: datetime) -> list[int]:
@@ -149,37 +156,43 @@ def _choose(limit: int, rooms: Mapping[UUID, int], moment: datetime) -> list[int
     return chosen
 
 
-def _jobs(rows: Sequence[Dispatch]) -> list[Job]:
+def _jobs(ids: Sequence[int]) -> list[Job]:
+    """The leased rows with all they need, in event order. Those of deleted subscriptions are cancelled instead."""
+    rows = Dispatch.objects.filter(pk__in=ids).order_by("next_attempt_at", "pk").values_list(*_JOB_COLUMNS)
     secrets: dict[tuple[str, UUID | None], str | None] = {}
-    jobs = []
-    for row in rows:
-        event, subscription = row.event, row.subscription
-        owner = (event.organization_id, event.identity_id)
+    jobs: list[Job] = []
+    gone: list[int] = []
+    for pk, tries, request_id, own_body, event, kind, body, owner, identity, subscription, status, url, token in rows:
+        if status != SubscriptionStatus.ACTIVE:
+            gone.append(pk)
+            continue
         try:
-            if owner not in secrets:
-                secrets[owner] = signing_secret(*owner)
-            auth_token = subscription.auth_token
+            if (owner, identity) not in secrets:
+                secrets[owner, identity] = signing_secret(owner, identity)
+            auth_token = open_token(token)
         except InvalidTag:
             # Sealed under another INKBOX_SECRET_KEY. Sending unsigned would be worse than waiting for the right key.
-            log.error("webhooks.secret_unreadable", subscription=str(subscription.pk))
+            log.error("webhooks.secret_unreadable", subscription=str(subscription))
             continue
         jobs.append(
             Job(
-                dispatch_id=row.pk,
-                organization_id=event.organization_id,
-                identity_id=event.identity_id,
-                subscription_id=subscription.pk,
-                event_id=event.pk,
-                event_type=event.event_type,
-                url=subscription.url,
-                body=event.body if row.body is None else row.body,
-                is_own_body=row.body is not None,
-                request_id=row.request_id,
-                tries=row.attempts + 1,
-                secret=secrets[owner],
+                dispatch_id=pk,
+                organization_id=owner,
+                identity_id=identity,
+                subscription_id=subscription,
+                event_id=event,
+                event_type=kind,
+                url=url,
+                body=body if own_body is None else own_body,
+                is_own_body=own_body is not None,
+                request_id=request_id,
+                tries=tries + 1,
+                secret=secrets[owner, identity],
                 auth_token=auth_token,
             )
         )
+    if gone:
+        _cancel(gone)
     return jobs
 
 
