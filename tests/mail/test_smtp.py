@@ -236,7 +236,8 @@ def test_one_bad_message_of_a_batch_does_not_fail_the_others(
 def test_a_peer_that_hangs_up_during_data_leaves_nothing(smtp: SmtpServer, box: Mailbox) -> None:
     lines = raw_session(
         smtp,
-        b"EHLO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<billing-bot@mail.localhost>\r\nDATA\r\nSubject: half\r\n\r\nhel",
+        b"EHLO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<billing-bot@mail.localhost>\r\n"
+        b"DATA\r\nSubject: half\r\n\r\nhel",
     )
 
     assert not any(line.startswith(b"250 2.0.0") for line in lines)
