@@ -22,17 +22,26 @@ log = structlog.get_logger(__name__)
 
 _Job = tuple[str, tuple[Any, ...]]
 _STOP: _Job = ("", ())
+# A relay that does not answer holds a thread for minutes. So mail has threads of its own, and what is quick (sweeps,
+# waking the webhook dispatcher) never waits behind it; two, because a purge may take long as well.
+_SLOW_QUEUE = "mail"
+_QUICK_THREADS = 2
 
 
 class LocalWorker:
-    """A few threads that run tasks, and one that starts the periodic ones."""
+    """`threads` threads that send mail, two that run every other task, and one that starts the periodic ones."""
 
     def __init__(self, threads: int) -> None:
-        self._jobs: queue.Queue[_Job] = queue.Queue()
+        self._slow_jobs: queue.Queue[_Job] = queue.Queue()
+        self._quick_jobs: queue.Queue[_Job] = queue.Queue()
         self._waiting: set[_Job] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._work, name=f"worker-{n}", daemon=True) for n in range(threads)]
+        sources = [self._slow_jobs] * threads + [self._quick_jobs] * _QUICK_THREADS
+        self._threads = [
+            threading.Thread(target=self._work, args=(source,), name=f"worker-{n}", daemon=True)
+            for n, source in enumerate(sources)
+        ]
         self._beat = threading.Thread(target=self._tick, name="beat", daemon=True)
 
     def start(self) -> None:
@@ -47,20 +56,22 @@ class LocalWorker:
             if job in self._waiting or self._stopping.is_set():
                 return
             self._waiting.add(job)
-        self._jobs.put(job)
+        is_slow = getattr(current_app.tasks.get(task), "queue", None) == _SLOW_QUEUE
+        (self._slow_jobs if is_slow else self._quick_jobs).put(job)
 
     def stop(self, timeout: float) -> None:
         """Finish what runs, drop what waits (the rows keep it), return within `timeout` seconds."""
         self._stopping.set()
         for _ in self._threads:
-            self._jobs.put(_STOP)
+            self._slow_jobs.put(_STOP)
+            self._quick_jobs.put(_STOP)
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not _STOP and not self._stopping.is_set():
+    def _work(self, jobs: queue.Queue[_Job]) -> None:
+        while (job := jobs.get()) is not _STOP and not self._stopping.is_set():
             with self._lock:
                 self._waiting.discard(job)
             self._run(*job)

@@ -8,7 +8,9 @@ both databases) and run with fresh parameters.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -29,41 +31,79 @@ _SAMPLES: dict[type, Callable[[int], Any]] = {
 }
 
 
-class Prepared(Generic[M]):
-    """`build` makes the queryset from arguments of the given `kinds` (UUID, str or datetime).
+@dataclass(frozen=True, slots=True)
+class Many:
+    """An argument that is a non-empty collection, for `__in` lookups.
 
-    It is called once, with samples; each sample must end up as a parameter of the SQL unchanged, so `build` may filter
-    with its arguments but not look at them.
+    The SQL has a fixed number of places, a power of two; what is left over repeats the first value.
     """
 
-    def __init__(self, build: Callable[..., models.QuerySet[M, Any]], *kinds: type) -> None:
+    kind: type
+
+
+class Prepared(Generic[M]):
+    """`build` makes the queryset from arguments of the given `kinds` (UUID, str or datetime, or Many of them).
+
+    It is called once per number of places, with samples; each sample must end up as a parameter of the SQL unchanged,
+    so `build` may filter with its arguments but not look at them.
+    """
+
+    def __init__(self, build: Callable[..., models.QuerySet[M, Any]], *kinds: type | Many) -> None:
         self._build = build
         self._kinds = kinds
-        self._plan: _Plan | None = None
+        self._plans: dict[tuple[int, ...], _Plan] = {}
 
     def objects(self, *arguments: Any) -> list[M]:
         """Model instances, as the queryset itself would give."""
-        plan = self._ready()
-        return cast("list[M]", plan.instances(plan.fetch(arguments)))
+        plan, rows = self._run(arguments)
+        return cast("list[M]", plan.instances(rows))
 
     def first(self, *arguments: Any) -> M | None:
         """The first instance; `build` should limit the queryset to one row."""
         found = self.objects(*arguments)
         return found[0] if found else None
 
+    def tuples(self, *arguments: Any) -> list[tuple[Any, ...]]:
+        """For a `.values_list(...)` queryset: rows of Python values."""
+        plan, rows = self._run(arguments)
+        return plan.tuples(rows)
+
     def json_rows(self, *arguments: Any) -> list[dict[str, Any]]:
         """For a `.values(...)` queryset: rows whose values the JSON encoder takes as they are.
 
         UUIDs may be text, JSON columns are passed through without being parsed.
         """
-        plan = self._ready()
-        return plan.json_rows(plan.fetch(arguments))
+        plan, rows = self._run(arguments)
+        return plan.json_rows(rows)
 
-    def _ready(self) -> _Plan:
-        if self._plan is None:
-            samples = [_SAMPLES[kind](number) for number, kind in enumerate(self._kinds)]
-            self._plan = _Plan(self._build(*samples), samples)
-        return self._plan
+    def _run(self, arguments: Sequence[Any]) -> tuple[_Plan, list[tuple[Any, ...]]]:
+        places: list[int] = []
+        flat: list[Any] = []
+        for kind, argument in zip(self._kinds, arguments, strict=True):
+            if isinstance(kind, Many):
+                values = list(argument)
+                room = 1 << (len(values) - 1).bit_length()
+                flat += values + values[:1] * (room - len(values))
+                places.append(room)
+            else:
+                flat.append(argument)
+                places.append(0)
+        shape = tuple(places)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plans[shape] = self._prepare(shape)
+        return plan, plan.fetch(flat)
+
+    def _prepare(self, shape: tuple[int, ...]) -> _Plan:
+        numbers = count()
+        arguments: list[Any] = []
+        flat: list[Any] = []
+        for kind, places in zip(self._kinds, shape, strict=True):
+            one = kind.kind if isinstance(kind, Many) else kind
+            samples = [_SAMPLES[one](next(numbers)) for _ in range(max(1, places))]
+            arguments.append(samples if isinstance(kind, Many) else samples[0])
+            flat += samples
+        return _Plan(self._build(*arguments), flat)
 
 
 class _Plan:
@@ -72,12 +112,12 @@ class _Plan:
     def __init__(self, rows: models.QuerySet[Any, Any], samples: Sequence[Any]) -> None:
         compiler: Any = rows.query.get_compiler(connection=connection)
         self.sql, parameters = compiler.as_sql()
-        adapted = [_adapt(sample) for sample in samples]
+        numbers = {_adapt(sample): number for number, sample in enumerate(samples)}
         self._parameters = list(parameters)
         self._slots = [
-            (index, adapted.index(value))
+            (index, numbers[value])
             for index, value in enumerate(parameters)
-            if isinstance(value, str | UUID | datetime) and value in adapted
+            if isinstance(value, str | UUID | datetime) and value in numbers
         ]
         if {number for _, number in self._slots} != set(range(len(samples))):
             raise TypeError("an argument of a prepared query does not reach the SQL unchanged")
@@ -107,6 +147,18 @@ class _Plan:
         """Rows as model instances with their select_related ones."""
         found = []
         model = self._klass_info["model"]
+        for row in self.tuples(rows):
+            instance = model.from_db("default", self._init_list, row[self._start : self._end])
+            for populator in self._populators:
+                populator.populate(row, instance)
+            found.append(instance)
+        return found
+
+    def tuples(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Rows as Python values."""
+        if not self._converters:
+            return list(rows)
+        found = []
         for raw in rows:
             row = list(raw)
             for index, functions, expression in self._converters:
@@ -114,10 +166,7 @@ class _Plan:
                 for function in functions:
                     value = function(value, expression, connection)
                 row[index] = value
-            instance = model.from_db("default", self._init_list, row[self._start : self._end])
-            for populator in self._populators:
-                populator.populate(row, instance)
-            found.append(instance)
+            found.append(tuple(row))
         return found
 
     def json_rows(self, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:

@@ -14,9 +14,11 @@ import orjson
 from django.db import connection
 from django.db.models import Q
 
+from common.bulk import insert_rows
 from common.clock import now
 from common.db import in_transaction
 from common.nudge import nudge
+from common.prepared import Many, Prepared
 from webhooks.catalog import ENRICHED_FAMILIES, EVENT_NAMES, family
 from webhooks.context import context_blocks
 from webhooks.enums import Selector
@@ -89,7 +91,7 @@ def record_many(events: Sequence[NewEvent]) -> list[Event]:
                 created_at=moment,
             )
         )
-    Event.objects.bulk_create(rows)
+    insert_rows(Event, rows)
     dispatches = list(_dispatches(events, rows, moment))
     if dispatches:
         Dispatch.objects.bulk_create(dispatches)
@@ -155,19 +157,33 @@ def _owners(event: NewEvent) -> list[tuple[Selector, UUID]]:
     return [(kind, owner_id) for kind, owner_id in pairs if owner_id is not None]
 
 
+_NOBODY = (UUID(int=0),)
+_ACTIVE_SUBSCRIPTIONS = Prepared(
+    lambda identities, mailboxes, numbers: (
+        Subscription.objects.active()
+        .filter(
+            Q(identity_id__in=identities, mailbox_id__isnull=True, phone_number_id__isnull=True)
+            | Q(mailbox_id__in=mailboxes)
+            | Q(phone_number_id__in=numbers)
+        )
+        .defer("sealed_auth_token", "url")
+        .order_by("created_at", "pk")
+    ),
+    Many(UUID),
+    Many(UUID),
+    Many(UUID),
+)
+
+
 def _subscriptions(events: Sequence[NewEvent]) -> dict[tuple[Selector, UUID], list[Subscription]]:
     """The active subscriptions of every owner in the batch, oldest first."""
     ids: defaultdict[Selector, set[UUID]] = defaultdict(set)
     for event in events:
         for kind, owner_id in _owners(event):
             ids[kind].add(owner_id)
-    condition = Q(identity_id__in=ids[Selector.IDENTITY], mailbox_id__isnull=True, phone_number_id__isnull=True)
-    if ids[Selector.MAILBOX]:
-        condition |= Q(mailbox_id__in=ids[Selector.MAILBOX])
-    if ids[Selector.PHONE_NUMBER]:
-        condition |= Q(phone_number_id__in=ids[Selector.PHONE_NUMBER])
     found: defaultdict[tuple[Selector, UUID], list[Subscription]] = defaultdict(list)
-    rows = Subscription.objects.active().filter(condition).defer("sealed_auth_token", "url")
-    for row in rows.order_by("created_at", "pk"):
+    # A place without an owner holds an id that no row has.
+    wanted = (ids[kind] or _NOBODY for kind in (Selector.IDENTITY, Selector.MAILBOX, Selector.PHONE_NUMBER))
+    for row in _ACTIVE_SUBSCRIPTIONS.objects(*wanted):
         found[row.selector, row.selector_id].append(row)
     return found

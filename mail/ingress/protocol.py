@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from typing import Any
 
@@ -11,6 +12,10 @@ from django.conf import settings
 
 _END = b"\r\n.\r\n"
 _READ_BYTES = 256 * 1024
+# <local@domain> or <> with optional parameters; routes, quoted local parts and literals go to aiosmtpd's parser.
+_PLAIN_PATH = re.compile(
+    r"<([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9.-]+)> ?(.*)"
+)
 
 
 class OpenSessions:
@@ -65,6 +70,12 @@ class IngressProtocol(SMTP):
             self._sessions.leave(self, self._counted)
             self._counted = None
         super().connection_lost(error)
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """Address and parameters of MAIL and RCPT. The common form needs no full RFC 5322 parser."""
+        if found := _PLAIN_PATH.fullmatch(arg):
+            return found[1], found[2]
+        return super()._getaddr(arg)
 
     @syntax("DATA")
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802  (the name is aiosmtpd's)

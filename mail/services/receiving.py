@@ -7,7 +7,7 @@ which costs one flush of the disk instead of one per message, and one query per 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from django.db.models import F
 from common.bulk import insert_rows
 from common.clock import now
 from common.ids import uuid7
+from common.prepared import Many, Prepared
 from contacts.rules import RuleView, decide
 from contacts.selectors import rules_for
 from mail import limits
@@ -127,17 +128,43 @@ def accept_batch(mails: Sequence[InboundMail]) -> list[dict[UUID, Acceptance]]:
     return outcomes
 
 
+# Locked in id order: two batches that share mailboxes wait for each other instead of deadlocking.
+_LIVE_MAILBOXES = Prepared(
+    lambda ids: (
+        Mailbox.objects.alive()
+        .filter(pk__in=ids)
+        .order_by("pk")
+        .select_for_update(of=("self",))
+        .values_list("pk", "organization_id", "identity_id", "email_address", "identity__mail_inbound_filter_mode")
+    ),
+    Many(UUID),
+)
+_FINGERPRINTS = Prepared(
+    lambda ids, keys: Message.objects.filter(mailbox_id__in=ids, dedup_key__in=keys).values_list(
+        "mailbox_id", "dedup_key"
+    ),
+    Many(UUID),
+    Many(str),
+)
+_PARENTS = Prepared(
+    lambda ids, message_ids: (
+        Message.objects.alive()
+        .filter(mailbox_id__in=ids, message_id__in=message_ids, is_blocked=False, thread__deleted_at__isnull=True)
+        .values_list("mailbox_id", "message_id", "thread_id", "thread__folder")
+    ),
+    Many(UUID),
+    Many(str),
+)
+
+
 def _lock_mailboxes(ids: set[UUID]) -> dict[UUID, Destination]:
-    """Live mailboxes by id. Locked in id order: two batches that share mailboxes wait instead of deadlocking."""
-    rows = Mailbox.objects.alive().filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
-    columns = ("pk", "organization_id", "identity_id", "email_address", "identity__mail_inbound_filter_mode")
-    return {row[0]: Destination(*row) for row in rows.values_list(*columns)}
+    return {row[0]: Destination(*row) for row in _LIVE_MAILBOXES.tuples(ids)}
 
 
-def _known_fingerprints(mails: Sequence[InboundMail], mailboxes: Iterable[UUID]) -> set[tuple[UUID, str]]:
-    keys = {mail.parsed.dedup_key for mail in mails}
-    rows = Message.objects.filter(mailbox_id__in=list(mailboxes), dedup_key__in=keys)
-    return {(mailbox_id, key) for mailbox_id, key in rows.values_list("mailbox_id", "dedup_key") if key is not None}
+def _known_fingerprints(mails: Sequence[InboundMail], mailboxes: Collection[UUID]) -> set[tuple[UUID, str]]:
+    if not mailboxes:
+        return set()
+    return {(row[0], row[1]) for row in _FINGERPRINTS.tuples(mailboxes, {mail.parsed.dedup_key for mail in mails})}
 
 
 def _store(entries: list[_Entry]) -> None:
@@ -174,16 +201,7 @@ def _parent_threads(entries: Iterable[_Entry]) -> dict[tuple[UUID, str], _Parent
     wanted = {candidate for entry in entries for candidate in entry.candidates}
     if not wanted:
         return {}
-    rows = (
-        Message.objects.alive()
-        .filter(
-            mailbox_id__in={entry.mailbox.pk for entry in entries},
-            message_id__in=wanted,
-            is_blocked=False,
-            thread__deleted_at__isnull=True,
-        )
-        .values_list("mailbox_id", "message_id", "thread_id", "thread__folder")
-    )
+    rows = _PARENTS.tuples({entry.mailbox.pk for entry in entries}, wanted)
     return {
         (mailbox, message_id): _ParentThread(thread, folder, is_new=False)
         for mailbox, message_id, thread, folder in rows

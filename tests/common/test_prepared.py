@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from common.prepared import Prepared
+from common.prepared import Many, Prepared
 from identities.models import AgentIdentity, ApiKey
 from tests.factories.identities import admin_key, agent, agent_key, key_row
 
@@ -75,3 +75,19 @@ def test_an_argument_that_does_not_reach_the_sql_is_an_error() -> None:
 
     with pytest.raises(TypeError, match="does not reach the SQL"):
         prepared.objects("alpha")
+
+
+def test_a_collection_fills_its_places_whatever_its_size() -> None:
+    agents = [agent() for _ in range(5)]
+    prepared = Prepared(
+        lambda ids, handles: AgentIdentity.objects.filter(pk__in=ids, agent_handle__in=handles).values_list(
+            "pk", "status"
+        ),
+        Many(UUID),
+        Many(str),
+    )
+
+    for size in range(1, 6):
+        found = prepared.tuples([a.pk for a in agents[:size]], {a.agent_handle for a in agents})
+        assert sorted(found) == sorted((a.pk, "active") for a in agents[:size])
+    assert prepared.tuples({uuid4()}, [agents[0].agent_handle]) == []

@@ -11,16 +11,20 @@ from collections import Counter
 import orjson
 import pytest
 
-from tests.clients.live_server import LiveServer
+from tests.clients.live_server import LiveServer, WebhookReceiver
+from tests.clients.services import is_distributed
 from tests.faults.api import Api, mail_to, send_path
 from tests.faults.conftest import StartServer
 from tests.faults.crashes import crash, crash_repeatedly, load, rounds, wait_until
+from tests.faults.mail_source import Ledger, MailSource, text_mail
 from tests.faults.rows import Rows, check_mail
 from tests.faults.smtp_sink import Behavior, SmtpSink
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 CUSTOMER = "ada@customer.example"
+# INKBOX_WORKER_THREADS, its default.
+WORKER_THREADS = 4
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -64,6 +68,32 @@ def test_a_send_that_met_a_silent_relay_is_sent_after_a_kill(start_server: Start
         assert api.get(f"{send_path(box)}/{message['id']}")["status"] == "sent"
     check_mail(rows)
     print(f"\nSilent relay: 1 kill, 1 message, {sink.sessions} sessions, {sink.data_commands} DATA, status sent")
+
+
+@pytest.mark.skipif(is_distributed(), reason="A Celery worker runs all queues on one set of threads; start another.")
+def test_a_silent_relay_holds_up_no_webhook(
+    start_server: StartServer, receiver: WebhookReceiver, sink: SmtpSink
+) -> None:
+    sink.behavior = Behavior.SILENT
+    server = start_server(INKBOX_MAIL_TRANSPORT=sink.url)
+    with Api(server) as api:
+        identity = api.create_identity("sender")
+        box = identity["mailbox"]["email_address"]
+        api.subscribe(identity, receiver.url(), "message.received")
+        for number in range(WORKER_THREADS + 2):
+            accepted = api.try_post(send_path(box), mail_to(CUSTOMER, subject=f"number {number}"))
+            assert accepted is not None
+            assert accepted.status_code == 201
+    # Every thread that sends mail is inside a call now, and stays there for a minute.
+    sink.wait_for_sessions(WORKER_THREADS, 10)
+
+    started = time.monotonic()
+    mail = text_mail("<one@customer.example>", "one")
+    MailSource(server, [box], Ledger()).send([mail], under_way=lambda: None)
+    receiver.wait_for(1, 4)
+
+    seconds = time.monotonic() - started
+    print(f"\nSilent relay: {WORKER_THREADS} sends hang, a webhook came {seconds:.2f} s after its mail")
 
 
 def test_a_send_without_an_answer_to_its_content_is_never_repeated(start_server: StartServer, sink: SmtpSink) -> None:

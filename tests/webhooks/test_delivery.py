@@ -25,7 +25,15 @@ from webhooks.dispatcher import deliver_due
 from webhooks.models import DeliveryAttempt, Dispatch, Event, Subscription
 from webhooks.outbox import record
 from webhooks.retry import JITTER
-from webhooks.services.dispatches import Outcome, claim_due, has_due, next_due_at, record_outcomes, release_jobs
+from webhooks.services.dispatches import (
+    Outcome,
+    claim_due,
+    has_due,
+    next_due_at,
+    record_outcomes,
+    release_jobs,
+    release_leases,
+)
 from webhooks.signing import sign
 
 pytestmark = pytest.mark.django_db
@@ -132,7 +140,7 @@ def test_retries_follow_the_schedule_with_the_same_id_and_body(hook: Receiver, s
         for wait in waits:
             due = Dispatch.objects.get().next_attempt_at
             assert due is not None
-            assert next_due_at() == due
+            assert next_due_at(datetime.now(UTC)) == due
             passed = (due - datetime.now(UTC)).total_seconds()
             assert wait - 2 <= passed <= wait * (1 + JITTER)
             clock.move_to(due - timedelta(seconds=1))
@@ -279,6 +287,18 @@ def test_what_was_not_sent_is_given_back_at_once() -> None:
     release_jobs(jobs)
 
     assert [job.request_id for job in claim_due(10, {}).jobs] == [job.request_id for job in jobs]
+
+
+def test_a_process_that_starts_alone_frees_the_leases_of_the_one_before() -> None:
+    identity = bare_agent()
+    subscription(identity)
+    happen(identity)
+    claim_due(10, {})
+
+    assert release_leases() == 1
+
+    assert has_due()
+    assert release_leases() == 0
 
 
 def test_rows_of_one_subscription_are_claimed_in_event_order() -> None:

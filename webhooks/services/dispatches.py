@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
+from common.bulk import insert_rows
 from common.clock import now
 from identities.services.signing_keys import signing_secret
 from webhooks import limits
@@ -106,10 +107,9 @@ def has_due() -> bool:
     return _due(now()).exists()
 
 
-def next_due_at(full: Sequence[UUID] = ()) -> datetime | None:
-    """When the next free row falls due, `full` subscriptions aside. Leases that run out are found by the sweep."""
-    rows = Dispatch.objects.filter(_PENDING, next_attempt_at__isnull=False, leased_until__isnull=True)
-    rows = rows.exclude(subscription_id__in=full) if full else rows
+def next_due_at(after: datetime) -> datetime | None:
+    """When the next free row falls due after `after`. Leases that run out are found by the sweep."""
+    rows = Dispatch.objects.filter(_PENDING, next_attempt_at__gt=after, leased_until__isnull=True)
     return rows.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 
@@ -122,7 +122,8 @@ def claim_due(limit: int, rooms: Mapping[UUID, int]) -> Claim:
     moment = now()
     chosen = _choose(limit, rooms, moment)
     if not chosen:
-        return Claim([], next_due_at([subscription for subscription, room in rooms.items() if room <= 0]))
+        # Whatever is due belongs to receivers without room, whose outcomes will wake the dispatcher.
+        return Claim([], next_due_at(moment))
     with transaction.atomic():
         rows = _due(moment).filter(pk__in=chosen).select_for_update(skip_locked=True)
         ids = list(rows.values_list("pk", flat=True))
@@ -212,7 +213,7 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
         return
     succeeded: defaultdict[int, list[int]] = defaultdict(list)
     with transaction.atomic():
-        DeliveryAttempt.objects.bulk_create([_attempt(outcome) for outcome in outcomes])
+        insert_rows(DeliveryAttempt, [_attempt(outcome) for outcome in outcomes])
         for outcome in outcomes:
             job = outcome.job
             if job.dispatch_id is None:
