@@ -71,9 +71,11 @@ class FolderBlobs:
         except FileNotFoundError:
             raise BlobMissing(key) from None
 
-    def delete(self, key: str) -> None:
-        """Remove a blob; unknown keys are fine."""
-        self._path(key).unlink(missing_ok=True)
+    def delete_unless_renewed(self, key: str, age: timedelta) -> None:
+        """Remove a blob that was not written again within `age`; unknown keys are fine."""
+        path = self._path(key)
+        if path.exists() and path.stat().st_mtime < (now() - age).timestamp():
+            path.unlink(missing_ok=True)
 
     def older_than(self, age: timedelta) -> Iterator[str]:
         """Keys not written for `age`: what the purge sweep may look at."""

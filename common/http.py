@@ -3,8 +3,6 @@
 Guard against server-side request forgery: a host name is resolved here, every address it has must be allowed, and the
 connection goes to the very address that was checked, so a name that changes between check and use (DNS rebinding)
 gains nothing. Redirects are not followed. TLS is verified against the name.
-
-`Caller` posts many small requests to many hosts; `outbound_client` is a full HTTP client behind the same guard.
 """
 
 from __future__ import annotations
@@ -20,14 +18,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 from urllib.parse import urlsplit
 
 import h11
 import httpcore
 import httpx
 from django.conf import settings
-from httpcore._backends.auto import AutoBackend
 
 from common.errors import Invalid
 
@@ -188,62 +184,9 @@ class Resolver:
         self._known[key] = (time.monotonic() + _DNS_CACHE_SECONDS, done.result())
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves, checks, and connects to the checked address."""
-
-    def __init__(self, *, allow_private: bool) -> None:
-        self._inner = AutoBackend()
-        self._resolver = Resolver(allow_private=allow_private)
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            addresses = await asyncio.wait_for(self._resolver.resolve(host, port), timeout)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout("DNS lookup timed out") from error
-        failure: Exception | None = None
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore.ConnectError("The host has no address.")
-
-    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-        raise AddressRefused("unix sockets are not called")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
 @lru_cache(maxsize=1)
 def _tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
-
-
-def outbound_client(*, timeout: float, connections: int = 100) -> httpx.AsyncClient:
-    """An HTTP client for calling users' URLs: guarded, no redirects, no proxies or credentials from the environment."""
-    transport = httpx.AsyncHTTPTransport(verify=_tls_context(), trust_env=False)
-    transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=_tls_context(),
-        max_connections=connections,
-        max_keepalive_connections=connections,
-        keepalive_expiry=20.0,
-        network_backend=GuardedBackend(allow_private=settings.WEBHOOK_ALLOW_PRIVATE),
-    )
-    return httpx.AsyncClient(
-        transport=transport,
-        timeout=timeout,
-        follow_redirects=False,
-        trust_env=False,
-        headers={"User-Agent": USER_AGENT},
-    )
 
 
 @dataclass(frozen=True, slots=True)

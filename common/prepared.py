@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
@@ -204,6 +205,8 @@ def _decoder(expression: Any) -> _Decode | None:
     return _utc if isinstance(field, models.DateTimeField) else None
 
 
+# The same mailbox and thread stand in every row of a page.
+@lru_cache(maxsize=4096)
 def _dashed(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

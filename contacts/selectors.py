@@ -10,7 +10,6 @@ from contacts.enums import RuleStatus
 from contacts.models import ContactRule
 from contacts.rules import RuleView
 
-
 _ACTIVE_RULES = Prepared(
     lambda ids, channel: ContactRule.objects.filter(
         identity_id__in=ids, channel=channel, status=RuleStatus.ACTIVE.value

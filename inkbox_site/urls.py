@@ -12,9 +12,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("", include("mail.api.urls")),
     path("", include("identities.api.urls")),
     path("", include("webhooks.api.urls")),
-    path("", include("mail.api.urls")),
     path("api/schema", schema.openapi, name="schema"),
     path("api/docs", schema.swagger, name="docs"),
     # Pages may redirect, the API never does (clients do not follow).

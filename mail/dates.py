@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from common.errors import Invalid
 
 # Python would take any character between date and time, and so read an offset of a date as its time.
-_DATE_AND_TIME = re.compile(r"([0-9W-]+)[Tt ](.+)")
+_DATE_AND_TIME = re.compile(r"([0-9W-]+)[T ](.+)")
 
 
 @lru_cache(maxsize=1)
@@ -38,7 +38,7 @@ def range_end(text: str | None, tz: ZoneInfo) -> datetime | None:
 
 
 def _instant(text: str | None, tz: ZoneInfo, field: str, *, end_of_day: bool) -> datetime | None:
-    if not text or not (value := text.strip()):
+    if not text or not (value := text.strip().upper()):
         return None
     try:
         found = _DATE_AND_TIME.fullmatch(value)

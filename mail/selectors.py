@@ -25,35 +25,46 @@ def list_mailboxes(principal: Principal) -> list[Mailbox]:
     return list(rows.order_by("-created_at", "-pk"))
 
 
+_MAILBOX_KEYS = ("organization_id", "identity_id", "email_address")
+
+
 @lru_cache(maxsize=32)
-def _mailbox_query(scope: Scope, column: str) -> Prepared[Mailbox]:
+def _mailbox_query(scope: Scope, column: str, *, is_whole: bool) -> Prepared[Mailbox]:
     kind = UUID if column == "pk" else str
 
+    def rows(viewer: Principal, value: object) -> QuerySet[Mailbox]:
+        found = Mailbox.objects.visible_to(viewer).filter(**{column: value})
+        whole = found.select_related("identity") if is_whole else found.only(*_MAILBOX_KEYS)
+        return whole[:1]
+
     def admin(organization_id: str, value: object) -> QuerySet[Mailbox]:
-        viewer = Principal(scope=scope, organization_id=organization_id)
-        return Mailbox.objects.visible_to(viewer).select_related("identity").filter(**{column: value})[:1]
+        return rows(Principal(scope=scope, organization_id=organization_id), value)
 
     def agent(organization_id: str, identity_id: UUID, value: object) -> QuerySet[Mailbox]:
-        viewer = Principal(scope=scope, organization_id=organization_id, identity_id=identity_id)
-        return Mailbox.objects.visible_to(viewer).select_related("identity").filter(**{column: value})[:1]
+        return rows(Principal(scope=scope, organization_id=organization_id, identity_id=identity_id), value)
 
     if scope in (Scope.AGENT, Scope.UNCLAIMED):
         return Prepared(agent, str, UUID, kind)
     return Prepared(admin, str, kind)
 
 
-def get_mailbox(principal: Principal, address: str) -> Mailbox:
-    """By address in any case, by id, or by local part on the platform domain. Raises MailboxNotFound."""
+def get_mailbox(principal: Principal, address: str, *, is_whole: bool = True) -> Mailbox:
+    """By address in any case, by id, or by local part on the platform domain. Raises MailboxNotFound.
+
+    Reads of what is in a mailbox need only its keys (`is_whole=False`): then its identity is not loaded.
+    """
     if "\x00" in address:
         raise MailboxNotFound  # PostgreSQL cannot even be asked
     caller = (principal.organization_id, *((principal.identity_id,) if principal.is_agent else ()))
     mailbox = None
     if (row_id := parse_uuid(address)) is not None:
-        mailbox = _mailbox_query(principal.scope, "pk").first(*caller, row_id)
+        mailbox = _mailbox_query(principal.scope, "pk", is_whole=is_whole).first(*caller, row_id)
     if mailbox is None:
         # A local part may well read like an id.
         full = address if "@" in address else f"{address}@{settings.MAIL_DOMAIN}"
-        mailbox = _mailbox_query(principal.scope, "email_address").first(*caller, normalize_address(full))
+        mailbox = _mailbox_query(principal.scope, "email_address", is_whole=is_whole).first(
+            *caller, normalize_address(full)
+        )
     if mailbox is None:
         raise MailboxNotFound
     return mailbox

@@ -12,6 +12,7 @@ from django.http import Http404
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
+from common.api.inputs import QueryInvalid
 from common.errors import DomainError
 
 log = structlog.get_logger(__name__)
@@ -22,7 +23,8 @@ def handle_exception(error: Exception, _context: Mapping[str, Any]) -> Response 
     if isinstance(error, DomainError):
         return _respond(error.status, error.detail, retry_after=error.retry_after)
     if isinstance(error, exceptions.ValidationError):
-        return _respond(422, list(_issues(error.detail, ("body",))))
+        place = "query" if isinstance(error, QueryInvalid) else "body"
+        return _respond(422, list(_issues(error.detail, (place,))))
     if isinstance(error, exceptions.ParseError):
         return _respond(422, [{"loc": ["body"], "msg": str(error.detail), "type": "json_invalid"}])
     if isinstance(error, RequestDataTooBig):

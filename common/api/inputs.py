@@ -17,6 +17,10 @@ def _form(kind: type[InputSerializer[Any]]) -> InputSerializer[Any]:
     return kind()
 
 
+class QueryInvalid(serializers.ValidationError):
+    """A validation error of a query string, as opposed to a body."""
+
+
 class InputSerializer(serializers.Serializer[Any], Generic[D]):
     """A plain serializer whose result is a dataclass (`into`). Unknown fields are ignored unless `strict`.
 
@@ -34,8 +38,11 @@ class InputSerializer(serializers.Serializer[Any], Generic[D]):
 
     @classmethod
     def parse_query(cls, request: Request) -> D:
-        """The query parameters as `into`."""
-        return cls._build(request.query_params.dict())
+        """The query parameters as `into`. A refusal names the place `query`."""
+        try:
+            return cls._build(request.query_params.dict())
+        except serializers.ValidationError as error:
+            raise QueryInvalid(error.detail) from None
 
     @classmethod
     def _build(cls, data: Any) -> D:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -45,10 +45,12 @@ class Cursor:
         try:
             raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode()
             at, _, row_id = raw.partition("|")
-            cursor = cls(datetime.fromisoformat(at), UUID(row_id))
-        except (ValueError, UnicodeError, binascii.Error):
+            moment = datetime.fromisoformat(at)
+            # In UTC, because a moment at the edge of time overflows only when it is converted.
+            cursor = cls(moment.astimezone(UTC), UUID(row_id)) if moment.tzinfo is not None else None
+        except (ValueError, OverflowError, binascii.Error):
             cursor = None
-        if cursor is None or cursor.at.tzinfo is None:
+        if cursor is None:
             raise Invalid("This cursor is not valid. Start again without one.", loc=("query", "cursor"))
         return cursor
 

@@ -105,7 +105,23 @@ def revoke_api_key(principal: Principal, key_id: str) -> None:
     rows.filter(revoked_at__isnull=True).update(revoked_at=now(), updated_at=now())
 
 
-_KEY_BY_ID = Prepared(lambda key_id: ApiKey.objects.select_related("scoped_identity").filter(pk=key_id)[:1], str)
+# Every request runs this: only the columns that decide are read.
+_KEY_BY_ID = Prepared(
+    lambda key_id: (
+        ApiKey.objects.filter(pk=key_id)
+        .select_related("scoped_identity")
+        .only(
+            "organization_id",
+            "secret_hash",
+            "revoked_at",
+            "expires_at",
+            "last_used_at",
+            "scoped_identity__claim_status",
+            "scoped_identity__deleted_at",
+        )[:1]
+    ),
+    str,
+)
 
 
 def authenticate_api_key(text: str) -> Principal:

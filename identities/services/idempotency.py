@@ -65,7 +65,11 @@ def read_key(
     ):
         raise Invalid("Idempotency-Key has 1 to 255 printable ASCII characters.", loc=("header", "Idempotency-Key"))
     wants_replay = "idempotency-replay" in (prefer or "").lower()
-    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).digest()
+    try:
+        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:
+        raise Invalid("The body is nested too deeply.", loc=("body",)) from None
+    digest = hashlib.sha256(canonical).digest()
     return IdempotencyKey(
         organization_id=organization_id,
         sender=str(sender_id) if wants_replay else "",

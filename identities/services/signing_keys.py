@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from common.clock import now
 from common.errors import Conflict
@@ -66,7 +66,9 @@ def ensure_signing_key(identity: AgentIdentity) -> str | None:
 
 def signing_secret(organization_id: str, identity_id: UUID | None) -> str | None:
     """The secret that signs for an identity: its own, else the organization's, else None (unsigned)."""
-    rows: Iterable[SigningKey] = SigningKey.objects.filter(organization_id=organization_id)
-    by_owner = {row.identity_id: row for row in rows if row.identity_id in (identity_id, None)}
+    rows = SigningKey.objects.filter(
+        Q(identity_id=identity_id) | Q(identity__isnull=True), organization_id=organization_id
+    )
+    by_owner = {row.identity_id: row for row in rows}
     row = by_owner.get(identity_id) or by_owner.get(None)
     return unseal(_PURPOSE, bytes(row.sealed_secret)).decode() if row is not None else None

@@ -14,8 +14,8 @@ import structlog
 
 from inkbox_site.processes.roles import Role
 
-# Container runtimes kill after ten seconds; the rest is for the interpreter to end.
-STOP_SECONDS = 8.5
+# Container runtimes kill after ten seconds; the rest is for the interpreter to end, on a busy machine too.
+STOP_SECONDS = 8.0
 
 log = structlog.get_logger(__name__)
 

@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
+# Private, and without a public counterpart: the standard library joins these threads at exit.
+from concurrent.futures.thread import _python_exit, _threads_queues
+
 import uvicorn
 from django.conf import settings
 
@@ -17,6 +20,7 @@ START_SECONDS = 15
 KEEP_ALIVE_SECONDS = 75
 # What runs when the server is asked to stop gets this long, well inside the ten seconds of a container runtime.
 GRACEFUL_SECONDS = 5
+LINGER_SECONDS = 0.3
 
 
 class WebRole:
@@ -83,6 +87,15 @@ class WebRole:
 
 
 def lingering_threads() -> list[str]:
-    """Names of threads that would hold up the end of the process (a request that is still being worked on)."""
+    """Names of threads that would hold up the end of the process (a request or a send that is still in progress).
+
+    For the very end only: it ends the thread pools, as the interpreter is about to do.
+    """
+    # The interpreter waits for every thread of every pool, daemon or not and without a limit. So do what it does,
+    # for a moment: idle threads end at once, and what is left then is busy.
+    pools = threading.Thread(target=_python_exit, daemon=True)
+    pools.start()
+    pools.join(LINGER_SECONDS)
+    busy = [t.name for t in _threads_queues if t.is_alive()]
     main = threading.main_thread()
-    return [t.name for t in threading.enumerate() if t is not main and not t.daemon and t.is_alive()]
+    return busy + [t.name for t in threading.enumerate() if t is not main and not t.daemon and t.name not in busy]

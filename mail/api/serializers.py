@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, ClassVar
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -46,7 +46,7 @@ class RecipientsIn(NestedInput[Recipients]):
 class Base64Field(serializers.Field[bytes, Any, str, Any]):
     """Bytes as standard base64 with padding (RFC 4648 section 4). No CharField: that looks at every character."""
 
-    default_error_messages: ClassVar[dict[str, str]] = {"invalid": "This is not base64."}
+    default_error_messages = {"invalid": "This is not base64."}
 
     def to_internal_value(self, data: Any) -> bytes:
         if not isinstance(data, str):

@@ -52,4 +52,4 @@ def _purge_blobs() -> None:
         used |= set(SandboxMail.objects.filter(raw_key__in=keys).values_list("raw_key", flat=True))
         for key in keys:
             if key not in used:
-                blobs.store().delete(key)
+                blobs.store().delete_unless_renewed(key, _BLOB_GRACE)

@@ -240,10 +240,10 @@ def _check_permission(mailbox: Mailbox, prepared: PreparedMessage) -> None:
     if identity.is_paused:
         raise IdentityPaused
     addresses = [address for _, address in prepared.recipients]
-    if identity.claim_status != ClaimStatus.CLAIMED and any(
-        normalize_address(address) != (identity.human_email or "").lower() for address in addresses
-    ):
-        raise UnclaimedRecipient
+    if identity.claim_status != ClaimStatus.CLAIMED:
+        human = normalize_address(parse_recipient(identity.human_email or "") or "")
+        if any(normalize_address(address) != human for address in addresses):
+            raise UnclaimedRecipient
     rules = rules_for([identity.pk], "mail").get(identity.pk, [])
     for address in addresses:
         verdict = decide(identity.mail_outbound_filter_mode, rules, normalize_address(address), "outbound")

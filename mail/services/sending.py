@@ -227,6 +227,8 @@ def settle_recipients(
             row.save()
         before = MessageStatus(message.status)
         after = message_status(RecipientState(row.state) for row in rows)
+        if after == MessageStatus.QUEUED:
+            after = before  # what was sent once does not become unsent
         if after != before:
             message.status = after.value
             message.provider_message_id = message.provider_message_id or next(

@@ -50,8 +50,8 @@ def test_putting_again_renews_the_age(store: FolderBlobs) -> None:
 def test_a_deleted_blob_is_missing_and_may_be_deleted_again(store: FolderBlobs) -> None:
     key = store.put(b"hello")
 
-    store.delete(key)
-    store.delete(key)
+    store.delete_unless_renewed(key, timedelta(0))
+    store.delete_unless_renewed(key, timedelta(0))
 
     with pytest.raises(BlobMissing):
         store.get(key)
@@ -64,7 +64,7 @@ def test_a_key_is_a_hash_and_never_a_path(store: FolderBlobs, key: str) -> None:
     with pytest.raises(BlobMissing):
         store.get(key)
     with pytest.raises(BlobMissing):
-        store.delete(key)
+        store.delete_unless_renewed(key, timedelta(0))
 
 
 def test_a_failed_write_leaves_nothing(store: FolderBlobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import httpx
 import pytest
 
 from common import http
 from common.errors import Invalid
-from common.http import AddressRefused, Answer, Caller, CallFailed, Resolver, check_url, is_public, outbound_client
+from common.http import Answer, Caller, CallFailed, Resolver, check_url, is_public
 from tests.factories.webhooks import Receiver, receiver
 
 
@@ -358,20 +357,22 @@ def test_concurrent_lookups_of_one_name_share_an_answer_and_it_is_kept_a_while(n
 
 def test_a_name_server_that_does_not_answer_delays_only_its_own_host(names: dict[str, Any], hook: Receiver) -> None:
     release = threading.Event()
-    names["slow.example"] = lambda: release.wait(10) and ["127.0.0.1"]
+    names["slow.example"] = lambda: release.wait(30) and ["127.0.0.1"]
 
-    async def both(caller: Caller) -> Answer:
-        stuck = [asyncio.create_task(post(caller, "http://slow.example/", timeout=0.3)) for _ in range(20)]
-        answer = await asyncio.wait_for(post(caller, hook.url), 2)
-        assert not any(task.done() for task in stuck)
-        outcomes = await asyncio.gather(*stuck, return_exceptions=True)
-        assert {str(outcome) for outcome in outcomes} == {"The receiver did not answer within 0.3 seconds."}
-        return answer
+    async def both(caller: Caller) -> tuple[Answer, set[str]]:
+        stuck = [asyncio.create_task(post(caller, "http://slow.example:9/", timeout=30)) for _ in range(20)]
+        try:
+            answer = await post(caller, hook.url, timeout=20)
+            assert not any(task.done() for task in stuck)
+        finally:
+            release.set()
+            outcomes = await asyncio.gather(*stuck, return_exceptions=True)
+        return answer, {str(outcome) for outcome in outcomes}
 
-    try:
-        assert run(both).status == 200
-    finally:
-        release.set()
+    answer, failures = run(both)
+
+    assert answer.status == 200
+    assert failures == {"The connection failed: Connection refused."}
 
 
 # --- The exchange -------------------------------------------------------------------------------------------------
@@ -522,40 +523,3 @@ def test_a_header_with_a_line_break_is_not_sent(hook: Receiver) -> None:
     with pytest.raises(CallFailed):
         run(lambda caller: post(caller, hook.url, headers={"X-One": "1\r\nX-Two: 2"}))
     assert hook.requests == []
-
-
-# --- The general client -------------------------------------------------------------------------------------------
-
-
-def test_the_general_client_is_guarded_too(hook: Receiver, settings: Any) -> None:
-    async def get(url: str) -> int:
-        async with outbound_client(timeout=2) as client:
-            return (await client.post(url)).status_code
-
-    settings.WEBHOOK_ALLOW_PRIVATE = False
-    for host in ("127.0.0.1", "localhost", "2130706433"):
-        with pytest.raises(httpx.ConnectError, match="private or reserved"):
-            asyncio.run(get(f"http://{host}:{hook.port}/"))
-    assert hook.requests == []
-    settings.WEBHOOK_ALLOW_PRIVATE = True
-    hook.will_answer((302, {"Location": "/next"}, b""))
-    assert asyncio.run(get(hook.url)) == 302
-    assert len(hook.requests) == 1
-
-
-def test_the_general_client_ignores_proxies_of_the_environment(
-    hook: Receiver, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.WEBHOOK_ALLOW_PRIVATE = True
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
-
-    async def get() -> int:
-        async with outbound_client(timeout=2) as client:
-            return (await client.post(hook.url)).status_code
-
-    assert asyncio.run(get()) == 200
-
-
-def test_unix_sockets_are_not_called() -> None:
-    with pytest.raises(AddressRefused):
-        asyncio.run(http.GuardedBackend(allow_private=True).connect_unix_socket("/run/docker.sock"))

@@ -55,6 +55,8 @@ def test_a_cursor_survives_the_round_trip(at: datetime, row_id: UUID) -> None:
         _encode(f"2026-05-04T11:00:00|{uuid4()}"),
         _encode(f"{AT.isoformat()}|{uuid4()}|more"),
         _encode(b"\xff\xfe\xfd"),
+        _encode(f"9999-12-31T23:59:59-23:59|{uuid4()}"),
+        _encode(f"0001-01-01T00:00:00+23:59|{uuid4()}"),
     ],
 )
 def test_a_bad_cursor_is_refused(text: str) -> None:

@@ -80,7 +80,11 @@ def test_what_a_browser_would_run_is_only_downloaded(box: Mailbox, client: ApiCl
     ("sent", "stored", "disposition"),
     [
         ("my report.pdf", "my report.pdf", 'attachment; filename="my report.pdf"'),
-        ("Übersicht – März.pdf", "Übersicht – März.pdf", "attachment; filename*=utf-8''%C3%9Cbersicht%20%E2%80%93"),
+        (
+            "Übersicht \u2013 März.pdf",
+            "Übersicht \u2013 März.pdf",
+            "attachment; filename*=utf-8''%C3%9Cbersicht%20%E2%80%93",
+        ),
         ("100%.pdf", "100%.pdf", 'attachment; filename="100%.pdf"'),
         ("a&b=c+d;e.pdf", "a&b=c+d;e.pdf", 'attachment; filename="a&b=c+d;e.pdf"'),
         ('say "hi".pdf', 'say "hi".pdf', r'attachment; filename="say \"hi\".pdf"'),
@@ -108,9 +112,7 @@ def test_files_of_one_name_are_told_apart(box: Mailbox, client: ApiClient) -> No
         attachments=(("report.pdf", "application/pdf", b"first"), ("report.pdf", "application/pdf", b"second")),
     )
 
-    contents = [
-        Client().get(url_of(client, message, name)).content for name in ("report.pdf", "report (2).pdf")
-    ]
+    contents = [Client().get(url_of(client, message, name)).content for name in ("report.pdf", "report (2).pdf")]
 
     assert contents == [b"first", b"second"]
 

@@ -141,7 +141,10 @@ def test_a_moderately_deep_unknown_field_is_ignored(box: Mailbox, client: ApiCli
         nested = [nested]
 
     response = client.post(
-        f"/mail/mailboxes/{box.pk}/messages", {**SEND, "unknown": nested}, Idempotency_Key="k", Prefer="idempotency-replay"
+        f"/mail/mailboxes/{box.pk}/messages",
+        {**SEND, "unknown": nested},
+        Idempotency_Key="k",
+        Prefer="idempotency-replay",
     )
 
     assert response.status_code == 201
@@ -151,9 +154,7 @@ def test_a_moderately_deep_unknown_field_is_ignored(box: Mailbox, client: ApiCli
 def test_strange_numbers_do_no_harm(box: Mailbox, client: ApiClient, number: str) -> None:
     body = json.dumps(SEND)[:-1].encode() + b', "unknown": ' + number.encode() + b"}"
 
-    response = client.post(
-        f"/mail/mailboxes/{box.pk}/messages", body, Idempotency_Key="k", Prefer="idempotency-replay"
-    )
+    response = client.post(f"/mail/mailboxes/{box.pk}/messages", body, Idempotency_Key="k", Prefer="idempotency-replay")
 
     assert response.status_code == 201
 
@@ -199,7 +200,9 @@ def test_nothing_redirects(box: Mailbox, client: ApiClient) -> None:
             assert client.get(path + end).status_code == 200, path + end
 
 
-@pytest.mark.parametrize("header", [(b"content-length", b"%d" % (41 * 1024 * 1024)), (b"transfer-encoding", b"chunked")])
+@pytest.mark.parametrize(
+    "header", [(b"content-length", b"%d" % (41 * 1024 * 1024)), (b"transfer-encoding", b"chunked")]
+)
 def test_more_than_40_mb_is_refused_before_any_view_sees_it(header: tuple[bytes, bytes]) -> None:
     sent: list[MutableMapping[str, Any]] = []
     pieces = [b"x" * 1024 * 1024] * 41

@@ -46,6 +46,7 @@ class Command(BaseCommand):
         self._exit(code)
 
     def _serve(self, role: str) -> int:
+
         roles = roles_for(role)
         supervisor = Supervisor(roles)
         with ExitStack() as stack:
