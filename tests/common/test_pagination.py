@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import orjson
 import pytest
@@ -19,6 +19,7 @@ from common.api.renderers import ApiJsonRenderer
 from common.errors import Invalid
 from identities.models import AgentIdentity, Organization
 
+ROW = UUID("01a20110-fc0e-7d38-9aad-3d789314b3af")
 AT = datetime(2026, 5, 4, 11, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -50,13 +51,13 @@ def test_a_cursor_survives_the_round_trip(at: datetime, row_id: UUID) -> None:
         _encode(AT.isoformat()),
         _encode(f"{AT.isoformat()}|"),
         _encode(f"{AT.isoformat()}|alpha"),
-        _encode(f"|{uuid4()}"),
-        _encode(f"yesterday|{uuid4()}"),
-        _encode(f"2026-05-04T11:00:00|{uuid4()}"),
-        _encode(f"{AT.isoformat()}|{uuid4()}|more"),
+        _encode(f"|{ROW}"),
+        _encode(f"yesterday|{ROW}"),
+        _encode(f"2026-05-04T11:00:00|{ROW}"),
+        _encode(f"{AT.isoformat()}|{ROW}|more"),
         _encode(b"\xff\xfe\xfd"),
-        _encode(f"9999-12-31T23:59:59-23:59|{uuid4()}"),
-        _encode(f"0001-01-01T00:00:00+23:59|{uuid4()}"),
+        _encode(f"9999-12-31T23:59:59-23:59|{ROW}"),
+        _encode(f"0001-01-01T00:00:00+23:59|{ROW}"),
     ],
 )
 def test_a_bad_cursor_is_refused(text: str) -> None:

@@ -27,7 +27,7 @@ def test_identities_are_created_completely_or_not_at_all(start_server: StartServ
     with load() as running:
         for client in range(3):
             running.add(lambda client=client: create_many(server, running, client, created, in_doubt))  # type: ignore[misc]
-        crash_repeatedly(server, running, rounds(5), busy_seconds=(0.1, 0.6), aim_seconds=0.03)
+        crash_repeatedly(server, running, rounds(4), busy_seconds=(0.1, 0.6), aim_seconds=0.03)
 
     complete = check_identities(Rows(server))
     assert created <= complete <= created | in_doubt
@@ -47,7 +47,7 @@ def test_identities_are_created_completely_or_not_at_all(start_server: StartServ
             assert identity["tunnel"]["tunnel_name"] == handle
     assert check_identities(Rows(server)) == created | in_doubt
     print(
-        f"\nIdentities: {rounds(5)} kills, {len(created)} created, {len(in_doubt)} without an answer "
+        f"\nIdentities: {rounds(4)} kills, {len(created)} created, {len(in_doubt)} without an answer "
         f"({survived} of them complete, {len(in_doubt) - survived} absent and created by the repeat)"
     )
 

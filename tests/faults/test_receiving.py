@@ -106,7 +106,7 @@ def test_large_mail_is_stored_completely_or_not_at_all(start_server: StartServer
                     keeps_trying=session < 2,
                 )
             )
-        crash_repeatedly(server, running, rounds(4), busy_seconds=(0.3, 0.9), aim_seconds=0.2)
+        crash_repeatedly(server, running, rounds(3), busy_seconds=(0.3, 0.9), aim_seconds=0.2)
 
     survey = check_mail(Rows(server))
     with Api(server) as api:
@@ -120,7 +120,7 @@ def test_large_mail_is_stored_completely_or_not_at_all(start_server: StartServer
     assert survey.blobs == survey.messages == len(messages)
     in_doubt = ledger.unanswered
     print(
-        f"\nLarge mail: {rounds(4)} kills, {len(ledger.acknowledged)} acknowledged, {len(ledger.repeated)} repeated, "
+        f"\nLarge mail: {rounds(3)} kills, {len(ledger.acknowledged)} acknowledged, {len(ledger.repeated)} repeated, "
         f"{len(in_doubt)} given up without an answer ({len(in_doubt & set(found))} of them complete, "
         f"{len(in_doubt - set(found))} absent), {sum(map(len, files.values())) // MEBIBYTE} MiB of attachments, "
         f"{unfinished_blobs(server)} unfinished files left in the blob folder"

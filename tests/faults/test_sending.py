@@ -132,7 +132,7 @@ def test_bursts_of_sends_reach_the_relay_at_most_once(start_server: StartServer,
         box = api.create_identity("sender")["mailbox"]["email_address"]
     accepted: list[str] = []
 
-    for number in range(rounds(4)):
+    for number in range(rounds(3)):
         with load() as running:
             for sender in range(3):
                 burst = [f"burst {number}.{sender}.{one}" for one in range(10)]
@@ -144,7 +144,7 @@ def test_bursts_of_sends_reach_the_relay_at_most_once(start_server: StartServer,
     wait_until(lambda: rows.open_work() == 0, "every job is closed")
     arrived = message_ids(sink)
     states = recipient_states(rows)
-    assert len(accepted) == len(set(accepted)) == 30 * rounds(4)
+    assert len(accepted) == len(set(accepted)) == 30 * rounds(3)
     assert set(states) == set(accepted), "a repeated request made a second message, or an accepted one is gone"
     assert set(arrived) <= set(accepted)
     assert set(arrived.values()) == {1}
@@ -154,7 +154,7 @@ def test_bursts_of_sends_reach_the_relay_at_most_once(start_server: StartServer,
     uncertain = Counter(state for state in states.values())["uncertain"]
     check_mail(rows)
     print(
-        f"\nBursts: {rounds(4)} kills, {len(accepted)} accepted, {len(arrived)} arrived once, "
+        f"\nBursts: {rounds(3)} kills, {len(accepted)} accepted, {len(arrived)} arrived once, "
         f"{uncertain} uncertain ({len(accepted) - len(arrived)} of them never arrived), {sink.data_commands} DATA"
     )
 
@@ -193,7 +193,7 @@ def test_local_mail_arrives_exactly_once(start_server: StartServer) -> None:
                         time.sleep(0.02)
 
             running.add(run)
-        crash_repeatedly(server, running, rounds(4), aim_seconds=0.06)
+        crash_repeatedly(server, running, rounds(3), aim_seconds=0.06)
 
     wait_until(lambda: rows.open_work() == 0, "every job is closed")
     with Api(server) as api:
@@ -207,7 +207,7 @@ def test_local_mail_arrives_exactly_once(start_server: StartServer) -> None:
     assert events == Counter((event, m) for m in accepted for event in ("message.sent", "message.delivered"))
     survey = check_mail(rows)
     print(
-        f"\nLocal mail: {rounds(4)} kills, {len(accepted)} accepted, {at_bravo.total()} and {at_charlie.total()} "
+        f"\nLocal mail: {rounds(3)} kills, {len(accepted)} accepted, {at_bravo.total()} and {at_charlie.total()} "
         f"received, all delivered, {survey.events} events"
     )
 

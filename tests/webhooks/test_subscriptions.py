@@ -24,8 +24,8 @@ PATH = "/webhooks/subscriptions"
 CAPS = "Delete one that is no longer needed."
 
 
-def _issue(field: str, message: str, kind: str = "invalid") -> dict[str, Any]:
-    return {"detail": [{"loc": ["body", *field.split(".")], "msg": message, "type": kind}]}
+def _issue(field: str, message: str, kind: str = "invalid", place: str = "body") -> dict[str, Any]:
+    return {"detail": [{"loc": [place, *field.split(".")], "msg": message, "type": kind}]}
 
 
 def test_create_for_an_identity_mints_its_first_key_once() -> None:
@@ -422,7 +422,7 @@ def test_scope_is_identity_or_absent() -> None:
     answer = admin_client().get(f"{PATH}?scope=organization")
 
     assert answer.status_code == 422
-    assert answer.json() == _issue("scope", '"organization" is not a valid choice.', "invalid_choice")
+    assert answer.json() == _issue("scope", '"organization" is not a valid choice.', "invalid_choice", "query")
 
 
 def test_a_deleted_row_is_gone_for_every_route_and_cancels_what_is_queued() -> None:
