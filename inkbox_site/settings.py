@@ -235,6 +235,8 @@ METRICS_ENABLED = env.flag("INKBOX_METRICS")
 
 # --- Mail -------------------------------------------------------------------------------------------------------
 MAIL_TRANSPORT = env.text("INKBOX_MAIL_TRANSPORT", "sandbox")
+# Settings of the provider behind `anymail:<backend>`: ANYMAIL_POSTMARK_SERVER_TOKEN and so on.
+ANYMAIL = env.prefixed("ANYMAIL_")
 SMTP_HOSTNAME = env.text("INKBOX_SMTP_HOSTNAME", MAIL_DOMAIN)
 SMTP_TLS_CERT = env.text("INKBOX_SMTP_TLS_CERT")
 SMTP_TLS_KEY = env.text("INKBOX_SMTP_TLS_KEY")

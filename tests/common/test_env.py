@@ -114,3 +114,13 @@ def test_reads_are_declared_with_their_defaults() -> None:
     env.text(NAME, "fallback")
 
     assert env.DECLARED[NAME] == "fallback"
+
+
+def test_prefixed_variables_lose_their_prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("s3cret\n")
+    monkeypatch.setenv("SAMPLE_ONE", " 1 ")
+    monkeypatch.setenv("SAMPLE_TOKEN_FILE", str(secret))
+    monkeypatch.setenv("SAMPLE_PARAMS", '{"region": "eu-1"}')
+
+    assert env.prefixed("SAMPLE_") == {"ONE": "1", "TOKEN": "s3cret", "PARAMS": {"region": "eu-1"}}
