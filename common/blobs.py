@@ -84,6 +84,13 @@ class FolderBlobs:
             if not path.name.startswith(".") and path.stat().st_mtime < limit:
                 yield path.name
 
+    def remove_leftovers(self, age: timedelta) -> None:
+        """Remove files of writes that a crash interrupted."""
+        limit = (now() - age).timestamp()
+        for path in self.root.glob("??/.new-*"):
+            if path.stat().st_mtime < limit:
+                path.unlink(missing_ok=True)
+
     def check(self) -> None:
         """Raise OSError unless a file can be written and read back."""
         self.root.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ class LocalWorker:
             if job in self._waiting or self._stopping.is_set():
                 return
             self._waiting.add(job)
-        is_slow = getattr(current_app.tasks.get(task), "queue", None) == _SLOW_QUEUE
+        is_slow = settings.CELERY_TASK_ROUTES.get(task, {}).get("queue") == _SLOW_QUEUE
         (self._slow_jobs if is_slow else self._quick_jobs).put(job)
 
     def stop(self, timeout: float) -> None:

@@ -254,7 +254,8 @@ WEB_THREADS = env.number("INKBOX_WEB_THREADS", 8, low=1, high=128)
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "sweep"
-CELERY_TASK_ROUTES = {"mail.*": {"queue": "mail"}, "webhooks.*": {"queue": "webhooks"}}
+# Everything else, the sweeps above all, goes to the default queue.
+CELERY_TASK_ROUTES = {"mail.send_message": {"queue": "mail"}, "webhooks.deliver": {"queue": "webhooks"}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SOFT_TIME_LIMIT = 300

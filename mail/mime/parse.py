@@ -174,8 +174,11 @@ def _addresses(found: list[Address]) -> tuple[str, ...]:
 
 
 def _dedup_key(raw: bytes, body_start: int, reader: _HeaderReader, message_id: str | None) -> str:
-    """Hash what stays the same when relays add trace headers or fold lines differently."""
-    if message_id is None:
+    """Hash what stays the same when relays add trace headers or fold lines differently.
+
+    Without Message-ID and Date nothing tells a repeated delivery from a second, equal message: then all bytes count.
+    """
+    if message_id is None and not reader.raw(b"date").strip():
         return hashlib.sha256(raw).hexdigest()
     digest = hashlib.sha256()
     for name in (b"message-id", b"from", b"subject", b"date"):

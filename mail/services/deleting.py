@@ -47,6 +47,7 @@ def purge_deleted_mail() -> int:
 
 
 def _purge_blobs() -> None:
+    blobs.store().remove_leftovers(_BLOB_GRACE)
     for keys in batches(blobs.store().older_than(_BLOB_GRACE), _BATCH):
         used = set(MessageContent.objects.filter(raw_key__in=keys).values_list("raw_key", flat=True))
         used |= set(SandboxMail.objects.filter(raw_key__in=keys).values_list("raw_key", flat=True))

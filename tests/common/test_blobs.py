@@ -138,3 +138,17 @@ def test_the_store_of_this_installation(settings: object, tmp_path: Path) -> Non
 
     assert blobs.store().root == tmp_path / "here"
     assert blobs.store() is blobs.store()
+
+
+def test_the_leftovers_of_interrupted_writes_are_removed(store: FolderBlobs) -> None:
+    key = store.put(b"hello")
+    old, young = store.root / key[:2] / ".new-old", store.root / key[:2] / ".new-young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    store.remove_leftovers(timedelta(days=1))
+
+    assert not old.exists()
+    assert young.exists()
+    assert store.get(key) == b"hello"

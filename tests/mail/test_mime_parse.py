@@ -783,7 +783,13 @@ def test_a_different_message_has_a_different_dedup_key(old: bytes, new: bytes) -
     assert parse_mail(ORDINARY.replace(old, new)).dedup_key != parse_mail(ORDINARY).dedup_key
 
 
-def test_without_a_message_id_every_byte_counts() -> None:
+def test_a_repeated_message_without_a_message_id_is_recognized_by_its_date() -> None:
+    raw = b"From: a@x.example\r\nDate: Mon, 04 May 2026 10:01:12 +0000\r\nSubject: s\r\n\r\nx"
+
+    assert parse_mail(b"Received: from one\r\n" + raw).dedup_key == parse_mail(raw).dedup_key
+
+
+def test_without_a_message_id_and_date_every_byte_counts() -> None:
     raw = b"Subject: s\r\n\r\nx"
 
     assert parse_mail(raw).dedup_key == hashlib.sha256(raw).hexdigest()
