@@ -117,6 +117,17 @@ def _wait_ready(base_url: str) -> None:
         time.sleep(0.1)
 
 
+def rate(script: str, wanted: int, *arguments: str) -> float:
+    """Run a load script in a process of its own; returns successes a second. Raises unless `wanted` succeeded."""
+    result = subprocess.run(
+        [sys.executable, f"bench/{script}", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    found = json.loads(result.stdout)
+    if found["succeeded"] != wanted:
+        raise RuntimeError(f"{script}: only {found['succeeded']} of {wanted} succeeded")
+    return float(found["succeeded"] / found["seconds"])
+
+
 def percentile(values: list[float], share: float) -> float:
     """The value below which `share` of the values lie."""
     ordered = sorted(values)

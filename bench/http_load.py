@@ -1,6 +1,6 @@
 """A cheap HTTP/1.1 client that keeps several connections busy; runs in a process of its own.
 
-python bench/http_load.py HOST PORT CONNECTIONS REQUESTS API_KEY PATH...   ->   JSON {"seconds", "requests"}
+python bench/http_load.py HOST PORT CONNECTIONS REQUESTS API_KEY PATH...   ->   JSON {"seconds", "succeeded"}
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def main() -> None:
     ]
     started = time.perf_counter()
     done = await asyncio.gather(*(connection(host, port, requests, total // connections) for _ in range(connections)))
-    print(json.dumps({"seconds": time.perf_counter() - started, "requests": sum(done)}))
+    print(json.dumps({"seconds": time.perf_counter() - started, "succeeded": sum(done)}))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from statistics import median
 from urllib.parse import urlsplit
 
-from harness import ROOT, Server, running_server
+from harness import Server, rate, running_server
 from smtp import load as smtp_load
 
 CONNECTIONS, REQUESTS, ROUNDS = 4, 2000, 3
@@ -17,18 +14,9 @@ CONNECTIONS, REQUESTS, ROUNDS = 4, 2000, 3
 def load(server: Server, *paths: str) -> float:
     """Requests a second that were answered with 200."""
     port = urlsplit(server.base_url).port
-    arguments = ("127.0.0.1", str(port), str(CONNECTIONS), str(REQUESTS), server.api_key)
-    result = subprocess.run(
-        [sys.executable, "bench/http_load.py", *arguments, *paths],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
+    return rate(
+        "http_load.py", REQUESTS, "127.0.0.1", str(port), str(CONNECTIONS), str(REQUESTS), server.api_key, *paths
     )
-    found = json.loads(result.stdout)
-    if found["requests"] != REQUESTS:
-        raise RuntimeError(f"only {found['requests']} of {REQUESTS} requests of {paths[0]} were answered with 200")
-    return float(found["requests"] / found["seconds"])
 
 
 def run() -> None:
@@ -49,5 +37,5 @@ def run() -> None:
     bare = median(figures["bare"])
     print(f"   bare Django JSON view       {bare:8.0f} requests/s")
     for name, label in (("one", "GET one message"), ("list", "GET list of 50")):
-        rate = median(figures[name])
-        print(f"   {label:<27} {rate:8.0f} requests/s   ratio {rate / bare:.2f} (target 0.50)")
+        found = median(figures[name])
+        print(f"   {label:<27} {found:8.0f} requests/s   ratio {found / bare:.2f} (target 0.50)")

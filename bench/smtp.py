@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from statistics import median
 
-from harness import ROOT, free_port, running_server
+from harness import ROOT, free_port, rate, running_server
 
 SESSIONS, MESSAGES, SIZE_BYTES, ROUNDS = 10, 3000, 4096, 3
 
 
 def load(port: int, recipient: str) -> float:
     """Messages a second that were answered with 250."""
-    arguments = ("127.0.0.1", str(port), recipient, str(SESSIONS), str(MESSAGES), str(SIZE_BYTES))
-    result = subprocess.run(
-        [sys.executable, "bench/smtp_load.py", *arguments],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    figures = json.loads(result.stdout)
-    if figures["accepted"] != MESSAGES:
-        raise RuntimeError(f"only {figures['accepted']} of {MESSAGES} messages were accepted")
-    return float(figures["accepted"] / figures["seconds"])
+    numbers = (str(SESSIONS), str(MESSAGES), str(SIZE_BYTES))
+    return rate("smtp_load.py", MESSAGES, "127.0.0.1", str(port), recipient, *numbers)
 
 
 def bare() -> float:

@@ -1,6 +1,6 @@
 """A cheap SMTP client that keeps several sessions busy; runs in a process of its own.
 
-python bench/smtp_load.py HOST PORT RECIPIENT SESSIONS MESSAGES BYTES   ->   JSON {"seconds", "accepted"}
+python bench/smtp_load.py HOST PORT RECIPIENT SESSIONS MESSAGES BYTES   ->   JSON {"seconds", "succeeded"}
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ async def main() -> None:
     accepted = await asyncio.gather(
         *(session(host, port, recipient, range(n * share, (n + 1) * share), size) for n in range(sessions))
     )
-    print(json.dumps({"seconds": time.perf_counter() - started, "accepted": sum(accepted)}))
+    print(json.dumps({"seconds": time.perf_counter() - started, "succeeded": sum(accepted)}))
 
 
 if __name__ == "__main__":
