@@ -155,7 +155,8 @@ def test_odd_messages_verify_too(keys: dict[DkimAlgorithm, tuple[bytes, str]], r
         signed = signed_with(keys, algorithm, raw)
 
         assert verify(signed, s1=keys[algorithm][1])
-        assert b"bcc" not in signed.split(b"\r\nFrom:")[0].lower()
+        # Only the list of signed headers counts: the signature itself is random letters.
+        assert b"bcc" not in signed.partition(b"h=")[2].partition(b";")[0].lower()
 
 
 def test_the_field_is_well_formed(keys: dict[DkimAlgorithm, tuple[bytes, str]]) -> None:
