@@ -254,7 +254,7 @@ def _check_permission(mailbox: Mailbox, prepared: PreparedMessage) -> None:
 def _check_storage(mailbox: Mailbox, size_bytes: int) -> None:
     limit = mailbox.storage_limit_bytes
     if limit is not None and mailbox.storage_used_bytes + size_bytes > limit:
-        raise StorageLimitExceeded(limit, f"{settings.PUBLIC_URL}/console")
+        raise StorageLimitExceeded(limit, f"{settings.PUBLIC_URL}/")
 
 
 def _thread(mailbox: Mailbox, prepared: PreparedMessage, subject: str, moment: datetime) -> Thread:

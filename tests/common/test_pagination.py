@@ -77,7 +77,8 @@ def test_a_bad_cursor_is_refused(text: str) -> None:
 @given(st.text(max_size=100))
 def test_any_text_is_decoded_or_refused(text: str) -> None:
     with contextlib.suppress(Invalid):
-        Cursor.decode(text)
+        found = Cursor.decode(text)
+        assert Cursor.decode(found.encode()) == found
 
 
 def identities(**filters: tuple[str, type]) -> KeysetList[AgentIdentity]:

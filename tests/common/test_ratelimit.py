@@ -48,3 +48,8 @@ def test_subjects_and_buckets_are_counted_apart() -> None:
 def test_zero_means_no_limit(per_minute: int) -> None:
     for _ in range(100):
         ratelimit.hit("test", "somebody", per_minute)
+
+    # Nothing was counted either: the first hit under a limit passes, the second does not.
+    ratelimit.hit("test", "somebody", 1)
+    with pytest.raises(RateLimited):
+        ratelimit.hit("test", "somebody", 1)

@@ -104,4 +104,5 @@ def test_what_is_accepted_has_the_documented_form(raw: str) -> None:
 def test_any_text_is_answered_or_refused(raw: str) -> None:
     for profile in Profile:
         with contextlib.suppress(HandleInvalid):
-            parse_handle(raw, profile)
+            handle = parse_handle(raw, profile)
+            assert parse_handle(handle, profile) == handle
