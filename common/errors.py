@@ -90,11 +90,17 @@ class TooLarge(DomainError):
     status = 413
 
 
+class UnsupportedMedia(DomainError):
+    """415: the content is of no type that is understood here."""
+
+    status = 415
+
+
 class RateLimited(DomainError):
     """429: too often. Always carries `retry_after` in whole seconds."""
 
     status = 429
-    code = "rate_limited"
+    code: ClassVar[str | None] = "rate_limited"
 
 
 class NotBuilt(DomainError):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -22,25 +24,31 @@ log = structlog.get_logger(__name__)
 
 _Job = tuple[str, tuple[Any, ...]]
 _STOP: _Job = ("", ())
-# A relay that does not answer holds a thread for minutes. So mail has threads of its own, and what is quick (sweeps,
-# waking the webhook dispatcher) never waits behind it; two, because a purge may take long as well.
-_SLOW_QUEUE = "mail"
-_QUICK_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Threads that serve some queues and no others, so that slow work in one pool never delays another."""
+
+    name: str
+    queues: tuple[str, ...]
+    threads: int
 
 
 class LocalWorker:
-    """`threads` threads that send mail, two that run every other task, and one that starts the periodic ones."""
+    """The threads of each pool, and one more that starts the periodic tasks. The last pool also serves stray queues."""
 
-    def __init__(self, threads: int) -> None:
-        self._slow_jobs: queue.Queue[_Job] = queue.Queue()
-        self._quick_jobs: queue.Queue[_Job] = queue.Queue()
+    def __init__(self, pools: Sequence[Pool]) -> None:
+        jobs: dict[str, queue.Queue[_Job]] = {pool.name: queue.Queue() for pool in pools}
+        self._jobs_by_queue = {name: jobs[pool.name] for pool in pools for name in pool.queues}
+        self._other_jobs = jobs[pools[-1].name]
         self._waiting: set[_Job] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        sources = [self._slow_jobs] * threads + [self._quick_jobs] * _QUICK_THREADS
         self._threads = [
-            threading.Thread(target=self._work, args=(source,), name=f"worker-{n}", daemon=True)
-            for n, source in enumerate(sources)
+            threading.Thread(target=self._work, args=(jobs[pool.name],), name=f"worker-{pool.name}-{n}", daemon=True)
+            for pool in pools
+            for n in range(pool.threads)
         ]
         self._beat = threading.Thread(target=self._tick, name="beat", daemon=True)
 
@@ -56,15 +64,15 @@ class LocalWorker:
             if job in self._waiting or self._stopping.is_set():
                 return
             self._waiting.add(job)
-        is_slow = settings.CELERY_TASK_ROUTES.get(task, {}).get("queue") == _SLOW_QUEUE
-        (self._slow_jobs if is_slow else self._quick_jobs).put(job)
+        queue_name = settings.CELERY_TASK_ROUTES.get(task, {}).get("queue", settings.CELERY_TASK_DEFAULT_QUEUE)
+        self._jobs_by_queue.get(queue_name, self._other_jobs).put(job)
 
     def stop(self, timeout: float) -> None:
         """Finish what runs, drop what waits (the rows keep it), return within `timeout` seconds."""
         self._stopping.set()
-        for _ in self._threads:
-            self._slow_jobs.put(_STOP)
-            self._quick_jobs.put(_STOP)
+        for jobs in {id(jobs): jobs for jobs in (*self._jobs_by_queue.values(), self._other_jobs)}.values():
+            for _ in self._threads:
+                jobs.put(_STOP)
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
@@ -98,13 +106,15 @@ class LocalWorker:
 
 
 _current: LocalWorker | None = None
+_stop_requested = threading.Event()
 
 
-def start(threads: int) -> LocalWorker:
+def start(pools: Sequence[Pool]) -> LocalWorker:
     """Start this process's worker and make it the target of nudges."""
     global _current  # noqa: PLW0603  (one per process by nature)
     current_app.loader.import_default_modules()
-    _current = LocalWorker(threads)
+    _stop_requested.clear()
+    _current = LocalWorker(pools)
     _current.start()
     return _current
 
@@ -112,9 +122,15 @@ def start(threads: int) -> LocalWorker:
 def stop(timeout: float) -> None:
     """Stop this process's worker, if one runs."""
     global _current
+    _stop_requested.set()
     worker, _current = _current, None
     if worker is not None:
         worker.stop(timeout)
+
+
+def is_stopping() -> bool:
+    """Whether long work should come to an end now, because the process will."""
+    return _stop_requested.is_set()
 
 
 def submit(task: str, args: tuple[Any, ...]) -> None:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 from typing import Any
 
 import structlog
+
+_AUTH_HASH = re.compile(r"(/vault/keys/).+")
+
+
+class WithoutRefusedHandshakes(logging.Filter):
+    """uvicorn calls a WebSocket that was answered with an HTTP error an error of the application."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "without completing handshake" not in record.getMessage()
+
+
+class WithoutAuthHashes(logging.Filter):
+    """Django logs the path of a request that failed here, and one route of the vault has an auth hash in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_AUTH_HASH.sub(r"\1...", a) if isinstance(a, str) else a for a in record.args)
+        return True
 
 
 def config(form: str, level: str) -> dict[str, Any]:
@@ -38,11 +58,17 @@ def config(form: str, level: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
             }
         },
+        "filters": {"handshakes": {"()": WithoutRefusedHandshakes}, "auth_hashes": {"()": WithoutAuthHashes}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
+            "uvicorn.error": {"filters": ["handshakes"]},
+            # Only failures: Django would log the path of every refused request, and paths hold addresses.
+            "django.request": {"level": "ERROR", "filters": ["auth_hashes"]},
             # Libraries that log what the user sent: only their warnings are wanted.
-            name: {"level": "WARNING"}
-            for name in ("httpx", "httpcore", "mail.log", "asyncio", "uvicorn.access", "dkim", "urllib3")
+            **{
+                name: {"level": "WARNING"}
+                for name in ("httpx", "httpcore", "mail.log", "asyncio", "uvicorn.access", "dkim", "urllib3")
+            },
         },
     }

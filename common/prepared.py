@@ -1,26 +1,33 @@
 """Querysets that are compiled to SQL once and then only given values.
 
 Building and compiling a queryset costs several times what SQLite needs to answer it. For the few reads that every
-request makes, the SQL is made once from an ordinary queryset (so the ORM stays the only place that writes SQL, for
+request makes, the SQL is made once from an ordinary queryset (so the ORM stays the only place that writes queries, for
 both databases) and run with fresh parameters.
+
+SQLite gives up the interpreter lock for every row it steps to, and taking it back while another thread works costs more
+than the row. So a page of JSON is put together inside the database and comes as one value.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
 import orjson
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.db.models.query import get_related_populators
 
+from common import wire
+from common.lanes import lane_memory
+
 M = TypeVar("M", bound=models.Model)
-_Decode = Callable[[Any], Any]
+
+_PLACEHOLDER = re.compile(r"(?<!%)%s")
 
 # The stubs describe a later Django, where this takes one argument more.
 _related_populators = cast("Callable[..., list[Any]]", get_related_populators)
@@ -29,6 +36,8 @@ _SAMPLES: dict[type, Callable[[int], Any]] = {
     UUID: lambda n: UUID(int=0xFEED_0000_0000_4000_8000_0000_0000_0000 + n),
     str: lambda n: f"sample-parameter-{n}",
     datetime: lambda n: datetime(1901, 1, 1, tzinfo=UTC) + timedelta(days=n, microseconds=7),
+    # Large enough to be no other parameter, small enough for a column of 64 bits.
+    int: lambda n: 7_000_000_000_000_000_019 + n,
 }
 
 
@@ -43,7 +52,7 @@ class Many:
 
 
 class Prepared(Generic[M]):
-    """`build` makes the queryset from arguments of the given `kinds` (UUID, str or datetime, or Many of them).
+    """`build` makes the queryset from arguments of the given `kinds` (UUID, str, int or datetime, or Many of them).
 
     It is called once per number of places, with samples; each sample must end up as a parameter of the SQL unchanged,
     so `build` may filter with its arguments but not look at them.
@@ -69,15 +78,16 @@ class Prepared(Generic[M]):
         plan, rows = self._run(arguments)
         return plan.tuples(rows)
 
-    def json_rows(self, *arguments: Any) -> list[dict[str, Any]]:
-        """For a `.values(...)` queryset: rows whose values the JSON encoder takes as they are.
-
-        UUIDs may be text, JSON columns are passed through without being parsed.
-        """
-        plan, rows = self._run(arguments)
-        return plan.json_rows(rows)
+    def json_texts(self, *arguments: Any) -> list[str]:
+        """For a `.values(...)` queryset: each row as the text of a JSON object, in order."""
+        plan, flat = self._plan_for(arguments)
+        return plan.json_texts(flat)
 
     def _run(self, arguments: Sequence[Any]) -> tuple[_Plan, list[tuple[Any, ...]]]:
+        plan, flat = self._plan_for(arguments)
+        return plan, plan.fetch(flat)
+
+    def _plan_for(self, arguments: Sequence[Any]) -> tuple[_Plan, list[Any]]:
         places: list[int] = []
         flat: list[Any] = []
         for kind, argument in zip(self._kinds, arguments, strict=True):
@@ -93,7 +103,7 @@ class Prepared(Generic[M]):
         plan = self._plans.get(shape)
         if plan is None:
             plan = self._plans[shape] = self._prepare(shape)
-        return plan, plan.fetch(flat)
+        return plan, flat
 
     def _prepare(self, shape: tuple[int, ...]) -> _Plan:
         numbers = count()
@@ -112,13 +122,14 @@ class _Plan:
 
     def __init__(self, rows: models.QuerySet[Any, Any], samples: Sequence[Any]) -> None:
         compiler: Any = rows.query.get_compiler(connection=connection)
-        self.sql, parameters = compiler.as_sql()
+        sql, parameters = compiler.as_sql()
+        self._statement = _Statement(sql)
         numbers = {_adapt(sample): number for number, sample in enumerate(samples)}
         self._parameters = list(parameters)
         self._slots = [
             (index, numbers[value])
             for index, value in enumerate(parameters)
-            if isinstance(value, str | UUID | datetime) and value in numbers
+            if isinstance(value, str | UUID | datetime | int) and value in numbers
         ]
         if {number for _, number in self._slots} != set(range(len(samples))):
             raise TypeError("an argument of a prepared query does not reach the SQL unchanged")
@@ -126,8 +137,12 @@ class _Plan:
         self._converters = [(i, functions, e) for i, (functions, e) in compiler.get_converters(expressions).items()]
         self._names = [*compiler.query.values_select]
         if self._names:
-            decoders = zip(self._names, map(_decoder, expressions), strict=True)
-            self._decoders = [(name, decode) for name, decode in decoders if decode is not None]
+            self._json_names = [
+                name
+                for name, expression in zip(self._names, expressions, strict=True)
+                if isinstance(_plain_field(expression), models.JSONField)
+            ]
+            self._json_statement = _json_statement(sql, self._names, expressions)
         else:
             self._klass_info = compiler.klass_info
             fields = self._klass_info["select_fields"]
@@ -137,12 +152,14 @@ class _Plan:
 
     def fetch(self, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The database's own rows."""
+        return self._statement.run(self._fill(arguments))
+
+    def _fill(self, arguments: Sequence[Any]) -> list[Any]:
         parameters = list(self._parameters)
         for index, number in self._slots:
-            parameters[index] = _adapt(arguments[number])
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, parameters)
-            return cast("list[tuple[Any, ...]]", cursor.fetchall())
+            value = arguments[number]
+            parameters[index] = value if isinstance(value, str) else _adapt(value)
+        return parameters
 
     def instances(self, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Rows as model instances with their select_related ones."""
@@ -170,16 +187,80 @@ class _Plan:
             found.append(tuple(row))
         return found
 
-    def json_rows(self, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-        """Rows as JSON-ready dicts."""
-        found = []
-        for row in rows:
-            record = dict(zip(self._names, row, strict=True))
-            for name, decode in self._decoders:
-                if (value := record[name]) is not None:
-                    record[name] = decode(value)
-            found.append(record)
-        return found
+    def json_texts(self, arguments: Sequence[Any]) -> list[str]:
+        """Rows as JSON texts."""
+        if self._json_statement is None:
+            return [self._json_text(row) for row in self.fetch(arguments)]
+        [(text,)] = self._json_statement.run(self._fill(arguments))
+        return text.split("\n") if text is not None else []
+
+    def _json_text(self, row: tuple[Any, ...]) -> str:
+        record = dict(zip(self._names, row, strict=True))
+        for name in self._json_names:
+            # The driver hands out JSON columns as text.
+            if (value := record[name]) is not None:
+                record[name] = orjson.Fragment(value)
+        return wire.dumps(record).decode()
+
+
+class _Statement:
+    """SQL that is run again and again."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+        # What Django's SQLite cursor does to every statement on every call.
+        self._sqlite = _PLACEHOLDER.sub("?", sql).replace("%%", "%")
+
+    def run(self, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows."""
+        database: Any = connections["default"]  # once: `connection` looks it up for each attribute
+        if database.vendor == "sqlite" and not (database.queries_logged or database.execute_wrappers):
+            memory = lane_memory()
+            if memory is not None and (known := memory.recall((self._sqlite, *parameters))) is not None:
+                return known
+            # The driver itself: the layers between cost more than the query, and add only the placeholders.
+            database.ensure_connection()
+            with database.wrap_database_errors:
+                rows = cast("list[tuple[Any, ...]]", database.connection.execute(self._sqlite, parameters).fetchall())
+            if memory is not None:
+                memory.keep((self._sqlite, *parameters), rows)
+            return rows
+        with database.cursor() as cursor:
+            cursor.execute(self._sql, parameters)
+            return cast("list[tuple[Any, ...]]", cursor.fetchall())
+
+
+def _json_statement(sql: str, names: Sequence[str], expressions: Sequence[Any]) -> _Statement | None:
+    """For SQLite: one text with a JSON object a line. None where the driver fetches all rows in one step anyway.
+
+    A line feed cannot be part of a JSON text, it is always escaped.
+    """
+    if connection.vendor != "sqlite":
+        return None
+    columns = [f"c{number}" for number in range(len(names))]
+    members = ", ".join(
+        f"'{name}', {_json_value(column, expression)}"
+        for name, column, expression in zip(names, columns, expressions, strict=True)
+    )
+    # Names and SQL come from the models and the compiler, never from a request.
+    rows = f"SELECT group_concat(json_object({members}), char(10)) FROM page"  # noqa: S608
+    return _Statement(f"WITH page({', '.join(columns)}) AS ({sql}) {rows}")
+
+
+def _json_value(column: str, expression: Any) -> str:
+    """SQL that turns a column of SQLite into what the API says for it."""
+    field = _plain_field(expression)
+    if isinstance(field, models.JSONField):
+        return f"json({column})"
+    if isinstance(field, models.UUIDField):
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        dashed = " || '-' || ".join(f"substr({column}, {start}, {length})" for start, length in parts)
+        return f"iif({column} IS NULL, NULL, {dashed})"
+    if isinstance(field, models.DateTimeField):
+        return f"iif({column} IS NULL, NULL, replace({column}, ' ', 'T') || 'Z')"
+    if isinstance(field, models.BooleanField):
+        return f"json(iif({column} IS NULL, NULL, iif({column}, 'true', 'false')))"
+    return column
 
 
 def _adapt(value: Any) -> Any:
@@ -191,26 +272,8 @@ def _adapt(value: Any) -> Any:
     return value
 
 
-def _decoder(expression: Any) -> _Decode | None:
-    """How a column becomes something that orjson writes correctly; None when it is that already."""
+def _plain_field(expression: Any) -> Any:
     field = expression.output_field
     while field.is_relation:
         field = field.target_field
-    if isinstance(field, models.JSONField):
-        return orjson.Fragment
-    if connection.vendor != "sqlite":
-        return None
-    if isinstance(field, models.UUIDField):
-        return _dashed
-    return _utc if isinstance(field, models.DateTimeField) else None
-
-
-# The same mailbox and thread stand in every row of a page.
-@lru_cache(maxsize=4096)
-def _dashed(text: str) -> str:
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def _utc(moment: datetime) -> datetime:
-    # Django's SQLite driver already made it a datetime, in UTC but without saying so.
-    return moment.replace(tzinfo=UTC)
+    return field

@@ -33,6 +33,10 @@ class Principal:
     key_id: str | None = None
     user_id: str | None = None
     role: str | None = None
+    # What the operator allows this credential; None: what the server allows any.
+    requests_per_minute: int | None = None
+    # Which bearer token of the person it was.
+    session_token_id: UUID | None = None
 
     @property
     def is_agent(self) -> bool:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
 D = TypeVar("D")
+
+_CACHED_QUERY_CHARS = 128
 
 
 @lru_cache(maxsize=256)
 def _form(kind: type[InputSerializer[Any]]) -> InputSerializer[Any]:
     """One instance per class: making one copies every field, which costs more than validating a request with it."""
     return kind()
+
+
+@lru_cache(maxsize=1024)
+def _parsed_query(kind: type[InputSerializer[Any]], text: str) -> Any:
+    """Most callers ask the same few questions again and again; the answer is a frozen dataclass."""
+    return kind._build(QueryDict(text.encode("latin-1")).dict())
 
 
 class QueryInvalid(serializers.ValidationError):
@@ -30,6 +40,8 @@ class InputSerializer(serializers.Serializer[Any], Generic[D]):
 
     into: ClassVar[type[Any]]
     strict: ClassVar[bool] = False
+    # Parsed query strings are remembered, unless they carry something that should not stay in memory.
+    remembers_queries: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, request: Request) -> D:
@@ -39,8 +51,12 @@ class InputSerializer(serializers.Serializer[Any], Generic[D]):
     @classmethod
     def parse_query(cls, request: Request) -> D:
         """The query parameters as `into`. A refusal names the place `query`."""
+        text = request.META.get("QUERY_STRING", "")
         try:
-            return cls._build(request.query_params.dict())
+            if not cls.remembers_queries or len(text) > _CACHED_QUERY_CHARS or not is_dataclass(cls.into):
+                return cls._build(request.query_params.dict())
+            result: D = _parsed_query(cls, text)
+            return result
         except serializers.ValidationError as error:
             raise QueryInvalid(error.detail) from None
 

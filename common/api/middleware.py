@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
+from common.actor import unbind_actor
 from common.api.context import SEED_PREFIX, write_notices
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -39,6 +40,7 @@ class RequestContextMiddleware:
             response = self.get_response(request)
         finally:
             structlog.contextvars.unbind_contextvars("request_id", "caller")
+            unbind_actor()
         response["X-Request-ID"] = request_id
         if "Content-Security-Policy" not in response:
             is_json = response.get("Content-Type", "").startswith("application/json")

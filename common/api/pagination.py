@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import orjson
 from django.db.models import Model, Q, QuerySet
 
 from common.errors import Invalid
@@ -31,13 +32,12 @@ class Cursor:
 
     def encode(self) -> str:
         """URL-safe text."""
-        return self.encode_values(self.at, self.id)
+        return self.encode_values(self.at.isoformat(), self.id)
 
     @staticmethod
-    def encode_values(at: datetime | str, row_id: UUID | str) -> str:
-        """URL-safe text of a sort key and an id, each as a value or as its text."""
-        moment = at if isinstance(at, str) else at.isoformat()
-        return base64.urlsafe_b64encode(f"{moment}|{row_id}".encode()).rstrip(b"=").decode()
+    def encode_values(at: str, row_id: UUID | str) -> str:
+        """URL-safe text of a sort key (ISO 8601) and an id."""
+        return base64.urlsafe_b64encode(f"{at}|{row_id}".encode()).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str) -> Cursor:
@@ -57,15 +57,21 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """JSON-ready rows of one page, and where the next one starts."""
+    """The rows of one page, each as the text of a JSON object, and where the next page starts."""
 
-    items: list[dict[str, Any]]
+    texts: list[str]
     next_cursor: str | None
 
     @property
+    def items(self) -> list[dict[str, Any]]:
+        """The rows, parsed."""
+        return [orjson.loads(text) for text in self.texts]
+
+    @property
     def body(self) -> dict[str, Any]:
-        """`{"items", "has_more", "next_cursor"}`."""
-        return {"items": self.items, "has_more": self.next_cursor is not None, "next_cursor": self.next_cursor}
+        """`{"items", "has_more", "next_cursor"}` for the JSON encoder, which copies the rows as they are."""
+        items = orjson.Fragment(f"[{','.join(self.texts)}]")
+        return {"items": items, "has_more": self.next_cursor is not None, "next_cursor": self.next_cursor}
 
 
 class KeysetList(Generic[M]):
@@ -96,11 +102,11 @@ class KeysetList(Generic[M]):
         given = {name: value for name, value in filters.items() if value is not None}
         plan = self._plan(shape, tuple(given), limit, start is not None)
         seek = (start.at, start.id) if start is not None else ()
-        found = plan.json_rows(*keys, *given.values(), *seek)
-        items = found[:limit]
+        found = plan.json_texts(*keys, *given.values(), *seek)
         if len(found) <= limit:
-            return Page(items, None)
-        return Page(items, Cursor.encode_values(items[-1][self._at], items[-1]["id"]))
+            return Page(found, None)
+        last = orjson.loads(found[limit - 1])
+        return Page(found[:limit], Cursor.encode_values(last[self._at], last["id"]))
 
     def _prepare(self, shape: Hashable, names: tuple[str, ...], limit: int, has_cursor: bool) -> Prepared[M]:
         kinds = [*self._keys, *(self._filters[name][1] for name in names), *((datetime, UUID) if has_cursor else ())]
