@@ -14,7 +14,9 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from common.principal import Profile
-from identities.admin_base import Admin, Inline, ReadOnlyAdmin, operator
+from identities import admin_audit, admin_domains, admin_organizations, admin_sessions, admin_visibility  # noqa: F401  (importing registers)
+from identities.admin_base import Admin, ReadOnlyAdmin, only_these, operator
+from identities.admin_organizations import MembershipInline
 from identities.enums import KeyStatus
 from identities.models import (
     AgentIdentity,
@@ -22,38 +24,18 @@ from identities.models import (
     HandleClaim,
     IdempotencyRecord,
     Membership,
-    Organization,
     SigningKey,
     User,
 )
 from identities.services.api_keys import revoke_api_key
 from identities.services.identities import IdentityChanges, delete_identity, update_identity
-from identities.services.organizations import delete_organization
 
 admin.site.unregister(Group)
-
-
-def _only_these(rows: Any, name: str) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-    """For the confirmation page: what is selected, not all that the service removes with it.
-
-    Django would load every message of an organization to list it, and refuse because mail cannot be deleted by hand.
-    """
-    shown = [str(row) for row in rows]
-    return shown, {str(name): len(shown)}, set(), []
 
 
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, Admin):
     """Permission groups of operators."""
-
-
-class MembershipInline(Inline):
-    """Who belongs to an organization, or where a person belongs."""
-
-    model = Membership
-    autocomplete_fields: ClassVar[list[str]] = ["user", "organization"]
-    fields: ClassVar[list[str]] = ["user", "organization", "role", "created_at"]
-    readonly_fields: ClassVar[list[str]] = ["created_at"]
 
 
 @admin.register(User)
@@ -76,28 +58,6 @@ class UserAdmin(BaseUserAdmin, Admin):  # type: ignore[type-arg]  # Django's cla
         ("Dates", {"fields": ("last_login", "created_at")}),
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "password1", "password2")}),)
-
-
-@admin.register(Organization)
-class OrganizationAdmin(Admin):
-    """Tenants. Deleting one deletes everything in it."""
-
-    list_display: ClassVar[list[str]] = ["name", "id", "compat_profile", "is_provisional", "created_at"]
-    list_filter: ClassVar[list[str]] = ["compat_profile", "is_provisional"]
-    search_fields: ClassVar[list[str]] = ["name", "id"]
-    fields: ClassVar[list[str]] = ["id", "name", "compat_profile", "is_provisional", "created_at", "updated_at"]
-    readonly_fields: ClassVar[list[str]] = ["id", "is_provisional", "created_at", "updated_at"]
-    inlines: ClassVar[list[Any]] = [MembershipInline]
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        return _only_these(objs, self.opts.verbose_name_plural)
-
-    def delete_model(self, request: HttpRequest, obj: Organization) -> None:
-        delete_organization(obj.pk)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Organization]) -> None:
-        for organization in queryset:
-            delete_organization(organization.pk)
 
 
 @admin.register(Membership)
@@ -144,7 +104,7 @@ class AgentIdentityAdmin(Admin):
         update_identity(operator(obj.organization_id), obj, changes, Profile.MODERN)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        return _only_these(objs, self.opts.verbose_name_plural)
+        return only_these(objs, self.opts.verbose_name_plural)
 
     def delete_model(self, request: HttpRequest, obj: AgentIdentity) -> None:
         delete_identity(obj, Profile.MODERN)

@@ -1,7 +1,7 @@
 """How other apps take part in the life of an identity without being imported from here.
 
-`settings.IDENTITY_CHANNELS` lists dotted paths of Channel classes. Creating, renaming and deleting an identity call
-them inside its transaction, so all of it happens or nothing does.
+`settings.IDENTITY_CHANNELS` lists dotted paths of Channel classes. Creating, renaming, moving and deleting an identity
+call them inside its transaction, so all of it happens or nothing does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.conf import settings
@@ -38,6 +38,11 @@ class TunnelOptions:
     tls_mode: str = TlsMode.EDGE.value
 
 
+EVERY_SECRET: Final = "all"  # noqa: S105  (no password)
+# Secrets of the organization that a new identity may read.
+InitialSecrets = tuple[UUID, ...] | Literal["all"]
+
+
 @dataclass(frozen=True, slots=True)
 class Provision:
     """What to create beside a new identity."""
@@ -47,6 +52,7 @@ class Provision:
     tunnel: TunnelOptions | None
     # False only in the seed profile, when somebody else holds the handle in the global namespace.
     owns_global_name: bool
+    vault_secret_ids: InitialSecrets = ()
 
 
 class Channel:
@@ -64,8 +70,17 @@ class Channel:
     def renamed(self, identity: AgentIdentity) -> None:
         """The handle has changed."""
 
+    def moved(self, identity: AgentIdentity, previous_organization_id: str) -> None:
+        """The identity has moved to another organization (`identity.organization_id`): its rows follow."""
+
     def deleted(self, identity: AgentIdentity, profile: Profile) -> None:
         """The identity is being deleted: modern removes its channels, seed unlinks them."""
+
+    def suspended(self, organization_id: str) -> None:
+        """The organization is being suspended: nothing of it goes out from now on."""
+
+    def resumed(self, organization_id: str) -> None:
+        """The organization is being resumed: what waited goes out."""
 
 
 @lru_cache(maxsize=1)

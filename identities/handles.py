@@ -44,6 +44,10 @@ RESERVED = frozenset(
         "system",
         "localhost",
         "shared",
+        # Paths of agent-to-agent messaging, where handles will stand too (contract a2a.md section 2).
+        "a2a",
+        "directory",
+        "invitations",
     ]
 )
 _CHARSET = re.compile(r"[a-z0-9-]+")

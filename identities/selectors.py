@@ -2,47 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from common.principal import Principal, Profile
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from common.errors import Forbidden
+from common.principal import Principal, Profile, Scope
 from identities.channels import channels
-from identities.errors import ApiKeyNotFound, BadCredential, IdentityNotFound, RoleTooLow
+from identities.errors import ApiKeyNotFound, AvatarNotFound, BadCredential, IdentityNotFound, RoleTooLow
 from identities.handles import normalize_handle
-from identities.models import AgentIdentity, ApiKey, HandleClaim, Organization, SigningKey, User
+from identities.models import AgentIdentity, ApiKey, Avatar, HandleClaim, IdentityAccess, Organization, SigningKey, User
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityDetail:
-    """An identity with its channel objects by `Channel.key`; None for a channel that it has not."""
+    """An identity with its channel objects by `Channel.key`; None for a channel that it has not.
+
+    `access`: who else may look at it, for callers who manage that.
+    """
 
     identity: AgentIdentity
     channels: Mapping[str, dict[str, Any] | None]
+    access: Sequence[IdentityAccess] = ()
+
+
+def readable_identities(principal: Principal) -> QuerySet[AgentIdentity]:
+    """What the caller may look at: besides its own, a claimed agent sees identities that were opened to it.
+
+    Everything else (mail, keys, changes) goes by `visible_to`.
+    """
+    if principal.scope is not Scope.AGENT:
+        return AgentIdentity.objects.visible_to(principal)
+    opened = IdentityAccess.objects.filter(target=OuterRef("pk")).filter(
+        Q(viewer_id=principal.identity_id) | Q(viewer__isnull=True)
+    )
+    rows = AgentIdentity.objects.alive().filter(organization_id=principal.organization_id)
+    return rows.filter(Q(pk=principal.identity_id) | Exists(opened))
 
 
 def list_identities(principal: Principal) -> list[AgentIdentity]:
-    """Newest first; agent keys see themselves."""
-    return list(
-        AgentIdentity.objects.visible_to(principal).select_related("signing_key").order_by("-created_at", "-pk")
-    )
+    """Newest first; agent keys see themselves and what was opened to them."""
+    return list(readable_identities(principal).select_related("signing_key", "avatar").order_by("-created_at", "-pk"))
+
+
+def read_identity(principal: Principal, handle: str) -> AgentIdentity:
+    """By handle, to be looked at only. Raises IdentityNotFound."""
+    return _named(readable_identities(principal), handle)
 
 
 def get_identity(principal: Principal, handle: str) -> AgentIdentity:
-    """By handle, `@` allowed. Raises IdentityNotFound."""
+    """By handle, `@` allowed; for agent keys only their own. Raises IdentityNotFound."""
+    return _named(AgentIdentity.objects.visible_to(principal), handle)
+
+
+def get_identity_by_id(principal: Principal, row_id: UUID) -> AgentIdentity:
+    """By id; for agent keys only their own. Raises IdentityNotFound."""
+    row = AgentIdentity.objects.visible_to(principal).filter(pk=row_id).first()
+    if row is None:
+        raise IdentityNotFound
+    return row
+
+
+def _named(rows: QuerySet[AgentIdentity], handle: str) -> AgentIdentity:
     name = normalize_handle(handle)
-    rows = AgentIdentity.objects.visible_to(principal).select_related("signing_key")
     # PostgreSQL cannot even be asked for a text with NUL.
-    row = None if "\x00" in name else rows.filter(agent_handle=name).first()
+    row = None if "\x00" in name else rows.select_related("signing_key", "avatar").filter(agent_handle=name).first()
     if row is None:
         raise IdentityNotFound
     return row
 
 
 def get_managed_identity(principal: Principal, handle: str) -> AgentIdentity:
-    """As `get_identity`, for a caller about to change it: people need the admin role. Raises Forbidden."""
-    row = get_identity(principal, handle)
+    """As `read_identity`, for a caller about to change it: people need the admin role, agents change their own.
+
+    Raises Forbidden.
+    """
+    row = read_identity(principal, handle)
+    if principal.is_agent and row.pk != principal.identity_id:
+        raise Forbidden("An agent key changes only its own identity. Use an admin key of the organization.")
     if not (principal.manages_organization or principal.is_agent):
         raise RoleTooLow
     return row
@@ -57,18 +98,46 @@ def get_own_identity(principal: Principal) -> AgentIdentity:
     return row
 
 
-def describe_identities(identities: Sequence[AgentIdentity]) -> list[IdentityDetail]:
-    """Each identity with its channel objects; one query a channel, however many identities."""
+def describe_identities(principal: Principal, identities: Sequence[AgentIdentity]) -> list[IdentityDetail]:
+    """Each identity with its channel objects; one query a channel and one for access, however many identities."""
     embedded = {channel.key: channel.embed(identities) for channel in channels() if channel.key} if identities else {}
+    access = _access_of(identities) if principal.sees_organization and identities else {}
     return [
-        IdentityDetail(identity, {key: objects.get(identity.pk) for key, objects in embedded.items()})
+        IdentityDetail(
+            identity, {key: objects.get(identity.pk) for key, objects in embedded.items()}, access.get(identity.pk, [])
+        )
         for identity in identities
     ]
 
 
-def describe_identity(identity: AgentIdentity) -> IdentityDetail:
+def describe_identity(principal: Principal, identity: AgentIdentity) -> IdentityDetail:
     """One identity with its channel objects."""
-    return describe_identities([identity])[0]
+    return describe_identities(principal, [identity])[0]
+
+
+def get_avatar(identity: AgentIdentity) -> Avatar:
+    """The picture of an identity. Raises AvatarNotFound."""
+    row = Avatar.objects.filter(identity=identity).first()
+    if row is None:
+        raise AvatarNotFound
+    return row
+
+
+def avatar_keys_among(keys: Collection[str]) -> set[str]:
+    """Those of the blobs that are avatars, so that the sweep leaves them alone."""
+    return set(Avatar.objects.filter(blob_key__in=keys).values_list("blob_key", flat=True))
+
+
+def list_access(identity: AgentIdentity) -> list[IdentityAccess]:
+    """Who else may look at an identity, in the order of granting."""
+    return _access_of([identity]).get(identity.pk, [])
+
+
+def _access_of(identities: Sequence[AgentIdentity]) -> dict[UUID, list[IdentityAccess]]:
+    found: dict[UUID, list[IdentityAccess]] = {}
+    for row in IdentityAccess.objects.filter(target__in=[identity.pk for identity in identities]):
+        found.setdefault(row.target_id, []).append(row)
+    return found
 
 
 def holds_global_name(identity: AgentIdentity) -> bool:

@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from common import ratelimit
+from common.actor import actor_of, bind_actor
 from common.errors import Unauthenticated
 from common.principal import Principal
 from identities.errors import BadCredential
@@ -26,7 +27,10 @@ class PrincipalAuthentication(BaseAuthentication):
         if principal is None:
             return None
         structlog.contextvars.bind_contextvars(caller=principal.key_id or principal.user_id)
-        ratelimit.hit("caller", principal.key_id or principal.user_id or "", settings.RATE_LIMIT_KEY_PER_MINUTE)
+        bind_actor(actor_of(principal))
+        own = principal.requests_per_minute
+        limit = settings.RATE_LIMIT_KEY_PER_MINUTE if own is None else own
+        ratelimit.hit("caller", principal.key_id or principal.user_id or "", limit)
         return principal, None
 
     def authenticate_header(self, request: Request) -> str:
@@ -34,7 +38,7 @@ class PrincipalAuthentication(BaseAuthentication):
 
 
 def authenticate(request: Request) -> Principal | None:
-    """The caller, None when there is no credential. Raises BadCredential."""
+    """The caller, None when there is no credential. Raises BadCredential, OrganizationSuspended."""
     if key := request.META.get("HTTP_X_API_KEY") or request.META.get("HTTP_X_SERVICE_TOKEN"):
         return authenticate_api_key(key)
     header = request.META.get("HTTP_AUTHORIZATION", "")

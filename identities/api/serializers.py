@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from common.api.inputs import CleanText, HeaderText, InputSerializer, NestedInput, StrictBoolean
 from common.api.outputs import OutputSerializer
+from common.ids import parse_uuid
 from identities import limits
-from identities.channels import MailboxOptions, TunnelOptions
+from identities.channels import EVERY_SECRET, InitialSecrets, MailboxOptions, TunnelOptions
 from identities.enums import CreatorType, FilterMode, IdentityStatus, KeyStatus, Role, TlsMode
 from identities.models import AgentIdentity
 from identities.selectors import IdentityDetail
@@ -50,6 +53,24 @@ class TunnelOptionsIn(NestedInput[TunnelOptions]):
     tls_mode = _one_of([mode.value for mode in TlsMode], required=False)
 
 
+@extend_schema_field(OpenApiTypes.ANY)
+class InitialSecretsField(serializers.Field[Any, Any, Any, Any]):
+    """One id, a list of ids, or every secret that exists now, as `"*"` or `"all"`."""
+
+    def to_internal_value(self, data: Any) -> InitialSecrets:
+        if data in ("*", EVERY_SECRET):
+            return EVERY_SECRET
+        ids = data if isinstance(data, list) else [data]
+        if len(ids) > limits.INITIAL_SECRETS_MAX:
+            raise serializers.ValidationError(
+                f'Send at most {limits.INITIAL_SECRETS_MAX} ids, or "*" for every secret.'
+            )
+        found = [parse_uuid(one) if isinstance(one, str) else None for one in ids]
+        if None in found:
+            raise serializers.ValidationError('Send the id of a secret, a list of ids, or "*" for every secret.')
+        return tuple(one for one in found if one is not None)
+
+
 class NewIdentityIn(InputSerializer[NewIdentity]):
     """Body of identity create."""
 
@@ -65,7 +86,7 @@ class NewIdentityIn(InputSerializer[NewIdentity]):
     mailbox = MailboxOptionsIn(required=False, allow_null=True)
     tunnel = TunnelOptionsIn(required=False, allow_null=True)
     phone_number = serializers.DictField(required=False, allow_null=True)
-    vault_secret_ids = serializers.JSONField(required=False, allow_null=True)
+    vault_secret_ids = InitialSecretsField(required=False, allow_null=True)
 
 
 class IdentityChangesIn(InputSerializer[IdentityChanges]):
@@ -120,17 +141,12 @@ class IdentityRowOut(OutputSerializer):
     slack_outbound_filter_mode = serializers.ChoiceField(choices=_MODES)
     signing_key_configured = serializers.BooleanField()
     signing_key_created_at = serializers.DateTimeField(allow_null=True)
-    access = serializers.ListField(child=serializers.DictField())  # 0.5.0 to 0.5.12
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
     @staticmethod
-    def get_has_avatar(_: AgentIdentity) -> bool:
-        return False
-
-    @staticmethod
-    def get_access(_: AgentIdentity) -> list[Any]:
-        return []
+    def get_has_avatar(row: AgentIdentity) -> bool:
+        return hasattr(row, "avatar")
 
     @staticmethod
     def get_signing_key_configured(row: AgentIdentity) -> bool:
@@ -141,9 +157,19 @@ class IdentityRowOut(OutputSerializer):
         return row.signing_key.created_at if hasattr(row, "signing_key") else None
 
 
+class IdentityAccessOut(OutputSerializer):
+    """Who may look at an identity: one viewer, or with null every agent of the organization."""
+
+    id = serializers.UUIDField()
+    target_identity_id = serializers.UUIDField(source="target_id")
+    viewer_identity_id = serializers.UUIDField(allow_null=True, source="viewer_id")
+    created_at = serializers.DateTimeField()
+
+
 class IdentityOut(IdentityRowOut):
     """The identity with its channels, the same object on every route."""
 
+    access = IdentityAccessOut(many=True)  # 0.5.0 to 0.5.12; empty for agent keys
     email_address = serializers.EmailField(allow_null=True)
     mailbox = serializers.DictField(allow_null=True)
     phone_number = serializers.DictField(allow_null=True)
@@ -156,7 +182,14 @@ class IdentityOut(IdentityRowOut):
 
     @classmethod
     def render_many(cls, rows: Iterable[IdentityDetail]) -> list[dict[str, Any]]:
-        return [{**IdentityRowOut.render(row.identity), **_channel_fields(row)} for row in rows]
+        return [
+            {
+                **IdentityRowOut.render(row.identity),
+                "access": IdentityAccessOut.render_many(row.access),
+                **_channel_fields(row),
+            }
+            for row in rows
+        ]
 
 
 def _channel_fields(row: IdentityDetail) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from identities.selectors import (
     list_api_keys,
     list_identities,
     organization_profile,
+    read_identity,
     signing_key_created_at,
 )
 from identities.services.api_keys import create_api_key, revoke_api_key
@@ -44,7 +45,8 @@ KEYS = frozenset({Scope.ADMIN, Scope.AGENT, Scope.UNCLAIMED})
 _IDENTITY_KEYS_SINCE = (0, 4, 14)
 
 
-def _profile(request: ApiRequest) -> Profile:
+def caller_profile(request: ApiRequest) -> Profile:
+    """The client generation that this request follows."""
     return request_profile(request, organization_profile(request.principal))
 
 
@@ -82,26 +84,26 @@ class IdentityViewSet(ApiViewSet):
 
     def create(self, request: ApiRequest) -> Response:
         new = NewIdentityIn.parse(request)
-        identity = create_identity(request.principal, new, _profile(request))
-        return Response(IdentityOut.render(describe_identity(identity)), status=201)
+        identity = create_identity(request.principal, new, caller_profile(request))
+        return Response(IdentityOut.render(describe_identity(request.principal, identity)), status=201)
 
     def list(self, request: ApiRequest) -> Response:
         identities = list_identities(request.principal)
-        return Response(IdentityOut.render_many(describe_identities(identities)))
+        return Response(IdentityOut.render_many(describe_identities(request.principal, identities)))
 
     def retrieve(self, request: ApiRequest, handle: str) -> Response:
-        identity = get_identity(request.principal, handle)
-        return Response(IdentityOut.render(describe_identity(identity)))
+        identity = read_identity(request.principal, handle)
+        return Response(IdentityOut.render(describe_identity(request.principal, identity)))
 
     def partial_update(self, request: ApiRequest, handle: str) -> Response:
         identity = get_managed_identity(request.principal, handle)
         changes = IdentityChangesIn.parse(request)
-        identity = update_identity(request.principal, identity, changes, _profile(request))
-        return Response(IdentityOut.render(describe_identity(identity)))
+        identity = update_identity(request.principal, identity, changes, caller_profile(request))
+        return Response(IdentityOut.render(describe_identity(request.principal, identity)))
 
     def destroy(self, request: ApiRequest, handle: str) -> Response:
         identity = get_managed_identity(request.principal, handle)
-        delete_identity(identity, _profile(request))
+        delete_identity(identity, caller_profile(request))
         return Response(status=204)
 
 

@@ -30,6 +30,31 @@ class Organization(models.Model):
         help_text="Which client generation unannounced callers follow.",
     )
     is_provisional = models.BooleanField(default=False, help_text="Made by an agent that signed itself up.")
+    suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    suspension_reason = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
+    # What the operator set for this organization; null means the server's own limit (identities/allowances.py).
+    max_agents = models.PositiveIntegerField(
+        "agents", null=True, blank=True, help_text="Agents at a time. Empty: no limit."
+    )
+    max_claimed_sends = models.PositiveIntegerField(
+        "sends of a claimed agent",
+        null=True,
+        blank=True,
+        help_text="Recipients in 24 hours. Empty: INKBOX_CLAIMED_SENDS_PER_DAY. 0: no limit.",
+    )
+    max_unclaimed_sends = models.PositiveIntegerField(
+        "sends of an unclaimed agent",
+        null=True,
+        blank=True,
+        help_text="Recipients in 24 hours. Empty: INKBOX_UNCLAIMED_SENDS_PER_DAY. 0: no limit.",
+    )
+    max_key_requests = models.PositiveIntegerField(
+        "requests of a key",
+        null=True,
+        blank=True,
+        help_text="In a minute. Empty: INKBOX_RATE_LIMIT_KEY_PER_MINUTE. 0: no limit.",
+    )
+    max_sending_domains = models.PositiveIntegerField("sending domains", null=True, blank=True, help_text="Empty: 100.")
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -38,6 +63,10 @@ class Organization(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.suspended_at is not None
 
 
 class Membership(models.Model):

@@ -22,6 +22,9 @@ class SigningKey(models.Model):
         AgentIdentity, on_delete=models.CASCADE, null=True, blank=True, related_name="signing_key"
     )
     sealed_secret = models.BinaryField(editable=False)
+    # The secret before the last rotation, which signs beside the new one for a while.
+    previous_sealed_secret = models.BinaryField(null=True, editable=False)
+    previous_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=now)
 
     class Meta:

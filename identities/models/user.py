@@ -56,6 +56,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    def set_password(self, raw_password: str | None) -> None:
+        """Also ends what was signed in with the old one; takes effect with the save that the caller does."""
+        super().set_password(raw_password)
+        self.token_epoch += 1
+
     @classmethod
     def normalize_username(cls, username: Any) -> Any:
         """Lower case for what arrives through a form of Django admin too."""

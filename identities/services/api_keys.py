@@ -8,24 +8,29 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
+from django.db import transaction
 from django.db.models import Q
 
 from common.clock import now
 from common.errors import Forbidden
+from common.lanes import leave_quick_lane
 from common.prepared import Prepared
 from common.principal import Principal, Scope
 from identities import limits
-from identities.enums import ClaimStatus, CreatorType
-from identities.errors import ApiKeyNotFound, BadCredential, IdentityNotFound, RoleTooLow
+from identities.enums import AuditAction, ClaimStatus, CreatorType
+from identities.errors import ApiKeyNotFound, BadCredential, IdentityNotFound, OrganizationSuspended, RoleTooLow
 from identities.models import AgentIdentity, ApiKey
+from identities.services.audit import Target, record_audit
 
 KEY_PREFIX = "ApiKey_"
 _KEY_ID_CHARS = len(KEY_PREFIX) + 36
 _MAX_KEY_CHARS = 200
 
 
-def _hash(secret: str) -> bytes:
+def hash_secret(secret: str) -> bytes:
+    """What is stored of the secret part of a key."""
     # The secret has 256 random bits: a slow password hash would add cost to every request and no safety.
     return hashlib.sha256(secret.encode()).digest()
 
@@ -46,7 +51,7 @@ def mint_api_key(
         id=f"{KEY_PREFIX}{uuid.uuid4()}",
         organization_id=organization_id,
         scoped_identity=identity,
-        secret_hash=_hash(secret),
+        secret_hash=hash_secret(secret),
         last4=secret[-4:],
         label=label,
         description=description,
@@ -78,13 +83,23 @@ def create_api_key(principal: Principal, new: NewApiKey) -> tuple[ApiKey, str]:
         raise Forbidden("An admin key can only mint agent keys. Send scoped_identity_id, or use the console.")
     if not principal.manages_organization:
         raise RoleTooLow
-    return mint_api_key(
-        organization_id=principal.organization_id,
-        label=new.label,
-        description=new.description,
-        identity=identity,
-        created_by=_person_behind(principal),
-    )
+    with transaction.atomic():
+        key, text = mint_api_key(
+            organization_id=principal.organization_id,
+            label=new.label,
+            description=new.description,
+            identity=identity,
+            created_by=_person_behind(principal),
+        )
+        record_key(key, AuditAction.KEY_CREATED)
+    return key, text
+
+
+def record_key(key: ApiKey, action: AuditAction) -> None:
+    """Write an act on a key to the audit log, inside the caller's transaction."""
+    scope = f"@{key.scoped_identity.agent_handle}" if key.scoped_identity is not None else "organization"
+    target = Target(key.pk, f"{key.display_prefix} {key.label}")
+    record_audit(key.organization_id, action, target, {"scope": scope})
 
 
 def _person_behind(principal: Principal) -> str:
@@ -96,67 +111,92 @@ def _person_behind(principal: Principal) -> str:
 
 def revoke_api_key(principal: Principal, key_id: str) -> None:
     """Stop a key at once. Raises ApiKeyNotFound when it is not visible; revoking twice is fine."""
-    rows = ApiKey.objects.visible_to(principal).filter(pk=key_id)
+    rows = ApiKey.objects.visible_to(principal).filter(pk=key_id).select_related("scoped_identity")
     # PostgreSQL cannot even be asked for a text with NUL.
-    if "\x00" in key_id or not rows.exists():
+    key = None if "\x00" in key_id else rows.first()
+    if key is None:
         raise ApiKeyNotFound
     if not principal.manages_organization:
         raise RoleTooLow
-    rows.filter(revoked_at__isnull=True).update(revoked_at=now(), updated_at=now())
+    with transaction.atomic():
+        if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now(), updated_at=now()):
+            record_key(key, AuditAction.KEY_REVOKED)
 
 
-# Every request runs this: only the columns that decide are read.
+class _StoredKey(NamedTuple):
+    """What of a key decides; every request reads it."""
+
+    organization_id: str
+    secret_hash: bytes
+    revoked_at: datetime | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    identity_id: uuid.UUID | None
+    claim_status: str | None
+    identity_deleted_at: datetime | None
+    suspended_at: datetime | None
+    suspension_reason: str
+    max_requests: int | None
+
+
 _KEY_BY_ID = Prepared(
-    lambda key_id: (
-        ApiKey.objects.filter(pk=key_id)
-        .select_related("scoped_identity")
-        .only(
-            "organization_id",
-            "secret_hash",
-            "revoked_at",
-            "expires_at",
-            "last_used_at",
-            "scoped_identity__claim_status",
-            "scoped_identity__deleted_at",
-        )[:1]
-    ),
+    lambda key_id: ApiKey.objects.filter(pk=key_id).values_list(
+        "organization_id",
+        "secret_hash",
+        "revoked_at",
+        "expires_at",
+        "last_used_at",
+        "scoped_identity_id",
+        "scoped_identity__claim_status",
+        "scoped_identity__deleted_at",
+        "organization__suspended_at",
+        "organization__suspension_reason",
+        "organization__max_key_requests",
+    )[:1],
     str,
 )
 
 
 def authenticate_api_key(text: str) -> Principal:
-    """The caller of a key. Raises BadCredential for anything that is not a live key. One query."""
+    """The caller of a key. One query.
+
+    Raises BadCredential 401 for anything that is not a live key, OrganizationSuspended 403.
+    """
     key_id, _, secret = text.partition(".")
     if len(key_id) != _KEY_ID_CHARS or len(text) > _MAX_KEY_CHARS or not (text.isascii() and text.isprintable()):
         raise BadCredential
-    key = _KEY_BY_ID.first(key_id)
+    key = next((_StoredKey(*row) for row in _KEY_BY_ID.tuples(key_id)), None)
     expected = bytes(key.secret_hash) if key is not None else bytes(32)
-    if not hmac.compare_digest(_hash(secret), expected) or key is None:
+    if not hmac.compare_digest(hash_secret(secret), expected) or key is None:
         raise BadCredential
     moment = now()
     if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= moment):
         raise BadCredential
-    if key.scoped_identity is not None and key.scoped_identity.deleted_at is not None:
+    if key.identity_deleted_at is not None:
         raise BadCredential
-    _touch(key, moment)
+    if key.suspended_at is not None:
+        raise OrganizationSuspended(key.suspension_reason)
+    stale = moment - limits.LAST_USED_RESOLUTION
+    if key.last_used_at is None or key.last_used_at < stale:
+        _touch(key_id, moment, stale)
     return Principal(
         scope=_scope(key),
         organization_id=key.organization_id,
-        identity_id=key.scoped_identity_id,
-        key_id=key.id,
+        identity_id=key.identity_id,
+        key_id=key_id,
+        requests_per_minute=key.max_requests,
     )
 
 
-def _scope(key: ApiKey) -> Scope:
-    if key.scoped_identity is None:
+def _scope(key: _StoredKey) -> Scope:
+    if key.identity_id is None:
         return Scope.ADMIN
-    return Scope.AGENT if key.scoped_identity.claim_status == ClaimStatus.CLAIMED else Scope.UNCLAIMED
+    return Scope.AGENT if key.claim_status == ClaimStatus.CLAIMED else Scope.UNCLAIMED
 
 
-def _touch(key: ApiKey, moment: datetime) -> None:
+def _touch(key_id: str, moment: datetime, stale: datetime) -> None:
     """Record the use, at most once a minute: a write per request would serialize every reader of SQLite."""
-    stale = moment - limits.LAST_USED_RESOLUTION
-    if key.last_used_at is None or key.last_used_at < stale:
-        ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=key.pk).update(
-            last_used_at=moment
-        )
+    leave_quick_lane()
+    ApiKey.objects.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=stale), pk=key_id).update(
+        last_used_at=moment
+    )

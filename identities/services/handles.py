@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
@@ -61,7 +63,31 @@ def give_up_handle(name: str, identity: AgentIdentity) -> None:
 
 def keep_name_without_identity(name: str, namespace: Namespace, identity: AgentIdentity) -> None:
     """Keep a name taken for a channel that outlives its identity (seed profile: unlinked, not deleted)."""
-    HandleClaim.objects.filter(pk=name, identity=identity).update(namespace=namespace.value, identity=None)
+    hand_over_name(name, namespace, identity, None)
+
+
+def held_names(identity: AgentIdentity) -> list[str]:
+    """Every name that the identity holds."""
+    return list(HandleClaim.objects.filter(identity=identity, released_at__isnull=True).values_list("name", flat=True))
+
+
+def hand_over_name(name: str, namespace: Namespace, identity: AgentIdentity, heir_id: UUID | None) -> None:
+    """A channel keeps the name of an identity that goes away: it is now held by the channel's own identity, if any."""
+    HandleClaim.objects.filter(pk=name, identity=identity).update(namespace=namespace.value, identity_id=heir_id)
+
+
+def adopt_name(name: str, identity: AgentIdentity) -> None:
+    """An identity takes over a channel whose name nobody holds; the name will end with the identity."""
+    HandleClaim.objects.filter(
+        pk=name, identity=None, organization_id=identity.organization_id, released_at__isnull=True
+    ).update(identity=identity)
+
+
+def release_orphaned_name(name: str, organization_id: str) -> None:
+    """A channel that no identity holds is gone, and its name is free again; the quarantine starts now."""
+    HandleClaim.objects.filter(
+        pk=name, identity=None, organization_id=organization_id, released_at__isnull=True
+    ).update(released_at=now())
 
 
 def release_handles(identity: AgentIdentity) -> None:

@@ -57,13 +57,7 @@ def read_key(
     """
     if header is None:
         return None
-    if (
-        not header.strip()
-        or len(header) > limits.IDEMPOTENCY_KEY_MAX_CHARS
-        or not header.isascii()
-        or not header.isprintable()
-    ):
-        raise Invalid("Idempotency-Key has 1 to 255 printable ASCII characters.", loc=("header", "Idempotency-Key"))
+    check_key(header)
     wants_replay = "idempotency-replay" in (prefer or "").lower()
     try:
         canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
@@ -78,6 +72,28 @@ def read_key(
         body_hash=digest,
         wants_replay=wants_replay,
     )
+
+
+def check_key(header: str) -> None:
+    """Raises Invalid for anything but 1-255 printable ASCII characters that are not all blank."""
+    is_printable = header.isascii() and header.isprintable()
+    if not header.strip() or len(header) > limits.IDEMPOTENCY_KEY_MAX_CHARS or not is_printable:
+        raise Invalid("Idempotency-Key has 1 to 255 printable ASCII characters.", loc=("header", "Idempotency-Key"))
+
+
+def find_accepted(*, organization_id: str, sender_id: UUID, operation: str, key: str) -> UUID | None:
+    """What an accepted request with this key created, as long as the key is kept (7 days).
+
+    Only keys that came with `Prefer: idempotency-replay` name their sender; the older ones are not found.
+    """
+    rows = IdempotencyRecord.objects.filter(
+        organization_id=organization_id,
+        sender=str(sender_id),
+        operation=operation,
+        key=key,
+        state=IdempotencyState.DONE.value,
+    )
+    return rows.values_list("resource_id", flat=True).first()
 
 
 def run_once(

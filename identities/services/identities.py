@@ -10,12 +10,16 @@ from common.clock import now
 from common.errors import Forbidden, Invalid, NotBuilt
 from common.principal import Principal, Profile
 from common.unset import UNSET, Unset
-from identities.channels import MailboxOptions, Provision, TunnelOptions, channels
-from identities.enums import FilterMode, IdentityStatus, Namespace
+from identities.allowances import refuse_agent_over_limit
+from identities.channels import InitialSecrets, MailboxOptions, Provision, TunnelOptions, channels
+from identities.enums import AuditAction, ClaimStatus, FilterMode, IdentityStatus, Namespace
 from identities.errors import HandleUnavailable, IdentityNotFound, RoleTooLow, StatusInvalid
 from identities.handles import RESERVED, fits_global_namespace, parse_handle
-from identities.models import AgentIdentity, ApiKey, SigningKey
+from identities.models import AgentIdentity, ApiKey, Avatar, SigningKey
+from identities.services.affiliations import drop_affiliation
+from identities.services.audit import Detail, identity_target, record_audit
 from identities.services.handles import claim_handle, give_up_handle, release_handles
+from identities.services.visibility import drop_access
 
 FILTER_CHANNELS = ("mail", "phone", "slack")
 
@@ -34,7 +38,7 @@ class NewIdentity:
     mailbox: MailboxOptions | None = None
     tunnel: TunnelOptions | None = None
     phone_number: dict[str, object] | None = None
-    vault_secret_ids: object = None
+    vault_secret_ids: InitialSecrets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,30 @@ def create_identity(principal: Principal, new: NewIdentity, profile: Profile) ->
     """
     if not principal.manages_organization:
         raise RoleTooLow
+    assert principal.organization_id is not None
+    with transaction.atomic():
+        identity = provision_identity(principal.organization_id, new, profile)
+        record_audit(identity.organization_id, AuditAction.IDENTITY_CREATED, identity_target(identity))
+    return identity
+
+
+def provision_identity(
+    organization_id: str, new: NewIdentity, profile: Profile, *, human_email: str | None = None
+) -> AgentIdentity:
+    """As `create_identity`, for a caller who was found to be allowed to. With `human_email` the identity is unclaimed:
+    an agent signed itself up, and this person has to vouch for it.
+    """
     _refuse_unbuilt(new)
     handle = parse_handle(new.agent_handle, profile)
-    assert principal.organization_id is not None
     display_name = new.display_name
     if display_name is UNSET and new.mailbox is not None and new.mailbox.display_name is not UNSET:
         display_name = new.mailbox.display_name
     with transaction.atomic():
+        refuse_agent_over_limit(organization_id)
         identity = AgentIdentity(
-            organization_id=principal.organization_id,
+            organization_id=organization_id,
+            claim_status=(ClaimStatus.CLAIMED if human_email is None else ClaimStatus.UNCLAIMED).value,
+            human_email=human_email,
             agent_handle=handle,
             display_name=handle if display_name is UNSET else display_name,
             description=new.description,
@@ -91,7 +110,8 @@ def create_identity(principal: Principal, new: NewIdentity, profile: Profile) ->
                 identity.save(force_insert=True)
         except IntegrityError:
             raise HandleUnavailable(handle, Namespace.IDENTITIES) from None
-        provision = Provision(profile, new.mailbox, new.tunnel, _claim_global_name(identity, profile))
+        owns_name = _claim_global_name(identity, profile)
+        provision = Provision(profile, new.mailbox, new.tunnel, owns_name, new.vault_secret_ids or ())
         if profile is Profile.MODERN:
             provision = replace(
                 provision, mailbox=new.mailbox or MailboxOptions(), tunnel=new.tunnel or TunnelOptions()
@@ -121,8 +141,6 @@ def _refuse_unbuilt(new: NewIdentity) -> None:
         if not new.imessage_enabled:
             raise Invalid("A line is claimed only with imessage_enabled: true.", loc=("body", "imessage_enabled"))
         raise NotBuilt("iMessage lines are not available on this server yet. Leave the claim out.")
-    if new.vault_secret_ids is not None:
-        raise NotBuilt("The vault is not available on this server yet. Leave vault_secret_ids out.")
 
 
 def update_identity(
@@ -136,7 +154,8 @@ def update_identity(
     if changes.status is not UNSET and changes.status not in set(IdentityStatus):
         raise StatusInvalid
     with transaction.atomic():
-        row = AgentIdentity.objects.alive().select_for_update().filter(pk=identity.pk).first()
+        # NO KEY: mail that is being received refers to the identity and goes on meanwhile.
+        row = AgentIdentity.objects.alive().select_for_update(no_key=True).filter(pk=identity.pk).first()
         if row is None:
             raise IdentityNotFound
         plain = (
@@ -147,6 +166,7 @@ def update_identity(
             ("contact_sharing_enabled", changes.contact_sharing_enabled),
             ("slack_enabled", changes.slack_enabled),
         )
+        before = {name: getattr(row, name) for name in (*dict(plain), *modes, "agent_handle")}
         for name, value in (*plain, *modes.items()):
             if value is not UNSET:
                 setattr(row, name, value)
@@ -154,7 +174,24 @@ def update_identity(
         if changes.agent_handle is not UNSET:
             _rename(row, parse_handle(changes.agent_handle, profile), profile)
         row.save()
+        _record_changes(row, {name: old for name, old in before.items() if getattr(row, name) != old})
     return row
+
+
+def _record_changes(row: AgentIdentity, changed: dict[str, str | bool | None]) -> None:
+    """Audit rows of what is different now: the status, the filter modes and the rest apart."""
+    target = identity_target(row)
+    modes: dict[str, Detail] = {name: getattr(row, name) for name in changed if name.endswith("_filter_mode")}
+    rest: dict[str, Detail] = {"fields": sorted(set(changed) - set(modes) - {"status"})}
+    if "agent_handle" in changed:
+        rest["previous_handle"] = changed["agent_handle"]
+    if "status" in changed:
+        action = AuditAction.IDENTITY_PAUSED if row.is_paused else AuditAction.IDENTITY_RESUMED
+        record_audit(row.organization_id, action, target)
+    if modes:
+        record_audit(row.organization_id, AuditAction.IDENTITY_FILTERED, target, modes)
+    if rest["fields"]:
+        record_audit(row.organization_id, AuditAction.IDENTITY_UPDATED, target, rest)
 
 
 def _refuse_unbuilt_changes(principal: Principal, changes: IdentityChanges) -> None:
@@ -242,4 +279,8 @@ def delete_identity(identity: AgentIdentity, profile: Profile) -> None:
             revoked_at=now(), updated_at=now()
         )
         SigningKey.objects.filter(identity=identity).delete()
+        drop_access(identity)
+        drop_affiliation(identity)
+        Avatar.objects.filter(identity=identity).delete()
         release_handles(identity)
+        record_audit(identity.organization_id, AuditAction.IDENTITY_DELETED, identity_target(identity))

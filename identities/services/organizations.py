@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
 
 from common.clock import now
-from identities.enums import CreatorType, Role
+from common.principal import Principal, Profile
+from identities.enums import AuditAction, CreatorType, Role
+from identities.errors import ConfirmationWrong, OrganizationNotFound, OwnersOnly, RoleTooLow
 from identities.models import ApiKey, Membership, Organization, User
-from identities.services.api_keys import mint_api_key
+from identities.services.api_keys import mint_api_key, record_key
+from identities.services.audit import Detail, Target, record_audit
 from identities.services.handles import release_organization_handles
 
 
@@ -47,20 +51,90 @@ def bootstrap_organization(email: str, name: str, *, new_key: bool = False) -> B
             membership = Membership.objects.create(
                 user=user, organization=Organization.objects.create(name=name), role=Role.OWNER.value
             )
+            record_organization(membership.organization, AuditAction.ORGANIZATION_CREATED)
         organization = membership.organization
         key_text = None
         if new_key or not ApiKey.objects.filter(organization=organization, scoped_identity__isnull=True).exists():
-            key_text = mint_api_key(
+            key, key_text = mint_api_key(
                 organization_id=organization.pk,
                 label="bootstrap",
                 created_by=user.pk,
                 creator_type=CreatorType.HUMAN,
-            )[1]
+            )
+            record_key(key, AuditAction.KEY_CREATED)
     return Bootstrap(organization, user, password, key_text)
+
+
+def found_organization(user: User, name: str) -> Organization:
+    """A new organization with this person as its owner."""
+    with transaction.atomic():
+        organization = Organization.objects.create(name=name)
+        Membership.objects.create(user=user, organization=organization, role=Role.OWNER.value)
+        record_organization(organization, AuditAction.ORGANIZATION_CREATED)
+    return organization
+
+
+def record_organization(
+    organization: Organization, action: AuditAction, details: Mapping[str, Detail] | None = None
+) -> None:
+    """Write an act on an organization to its audit log, inside the caller's transaction."""
+    record_audit(organization.pk, action, Target(organization.pk, organization.name), details)
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationChanges:
+    """What owners and admins change of their organization."""
+
+    name: str
+    compat_profile: Profile
+
+
+def update_organization(principal: Principal, changes: OrganizationChanges) -> Organization:
+    """Write the settings. Raises RoleTooLow 403, OrganizationNotFound 404."""
+    if not principal.manages_organization:
+        raise RoleTooLow
+    with transaction.atomic():
+        row = _lock(principal)
+        wanted = {"name": changes.name, "compat_profile": changes.compat_profile.value}
+        changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+        if changed:
+            details: dict[str, Detail] = {f"previous_{name}": getattr(row, name) for name in changed}
+            for name, value in changed.items():
+                setattr(row, name, value)
+            row.save()
+            record_organization(row, AuditAction.ORGANIZATION_UPDATED, {**changed, **details})
+    return row
+
+
+def remove_own_organization(principal: Principal, confirmation: str) -> None:
+    """Delete the caller's organization with everything in it. `confirmation` is its name.
+
+    Raises OwnersOnly 403, OrganizationNotFound 404, ConfirmationWrong 422.
+    """
+    if principal.role != Role.OWNER:
+        raise OwnersOnly
+    with transaction.atomic():
+        row = _lock(principal)
+        if confirmation.strip() != row.name.strip():
+            raise ConfirmationWrong
+        delete_organization(row.pk)
+
+
+def _lock(principal: Principal) -> Organization:
+    row = Organization.objects.select_for_update().filter(pk=principal.organization_id).first()
+    if row is None:
+        raise OrganizationNotFound
+    return row
 
 
 def delete_organization(organization_id: str, *, free_names_at_once: bool = False) -> None:
     """Remove an organization and everything in it. Unknown ids are fine, so a clean-up may be repeated."""
     with transaction.atomic():
+        row = Organization.objects.select_for_update().filter(pk=organization_id).first()
+        if row is None:
+            return
         release_organization_handles(organization_id, at_once=free_names_at_once)
         Organization.objects.filter(pk=organization_id).delete()
+        if not row.is_provisional:
+            # Its log stays. Provisional ones have none: anybody can make them by signing an agent up.
+            record_organization(row, AuditAction.ORGANIZATION_DELETED)

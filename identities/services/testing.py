@@ -91,7 +91,7 @@ def issue_test_session(session: TestSession) -> str:
     )
     if membership is None:
         raise TestMembershipNotFound
-    return issue_session_token(membership.user, session.org_id)
+    return issue_session_token(membership.user, membership).token
 
 
 def remove_test_accounts(used: UsedTestAccounts) -> int:

@@ -1,0 +1,23 @@
+"""What people may do to each other in an organization. Pure.
+
+Owners may do everything; admins manage admins and members but touch no owner and make none; members manage nobody.
+"""
+
+from __future__ import annotations
+
+from identities.enums import Role
+
+
+def can_grant(actor: Role, role: Role) -> bool:
+    """Whether a person of role `actor` may invite somebody as `role`, or give it to somebody."""
+    return actor is Role.OWNER or (actor is Role.ADMIN and role is not Role.OWNER)
+
+
+def can_manage(actor: Role, target: Role) -> bool:
+    """Whether a person of role `actor` may change or remove somebody who has the role `target`."""
+    return can_grant(actor, target)
+
+
+def grantable(actor: Role) -> list[Role]:
+    """The roles that a person of role `actor` may give, the least first."""
+    return [role for role in (Role.MEMBER, Role.ADMIN, Role.OWNER) if can_grant(actor, role)]
