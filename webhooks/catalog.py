@@ -54,8 +54,17 @@ SLACK_EVENTS = (
 EVENTS = (*MESSAGE_EVENTS, *TEXT_EVENTS, *IMESSAGE_EVENTS, *CALL_EVENTS, *A2A_EVENTS, *SLACK_EVENTS)
 EVENT_NAMES = frozenset(EVENTS)
 
+# About the endpoints themselves: in the event log, where their owner reads them, and not sent to endpoints.
+CIRCUIT_OPENED = "webhook.circuit_opened"
+CIRCUIT_CLOSED = "webhook.circuit_closed"
+LOG_EVENTS = (CIRCUIT_OPENED, CIRCUIT_CLOSED)
+RECORDED_NAMES = EVENT_NAMES | frozenset(LOG_EVENTS)
+
 # A synchronous callback with its own configuration and its own log rows; never a subscription.
 INCOMING_CALL = "phone.incoming_call"
+
+# What the test of a subscription sends; it is no event and stands in no log but that of deliveries.
+TEST_EVENT = "webhook.test"
 
 # Families whose payload carries the `contacts` and `agent_identities` lists (section 8).
 ENRICHED_FAMILIES = frozenset({"message", "text", "imessage", "call"})

@@ -25,9 +25,11 @@ from django.db import DataError, IntegrityError, close_old_connections, connecti
 from common.clock import now
 from common.http import Caller
 from webhooks import limits
+from webhooks.retry import is_success
 from webhooks.sender import send
 from webhooks.services import dispatches
-from webhooks.services.dispatches import Claim, Job, Outcome
+from webhooks.services.dispatches import Claim
+from webhooks.services.jobs import Job, Outcome
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -57,22 +59,40 @@ class _Lane:
     in_flight: int = 0
     waiting: deque[tuple[float, Job]] = field(default_factory=deque)
     # How many rows may be leased at a time: grows with quick successes, falls back with anything else.
-    window: int = limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION
+    window: int = limits.NEW_LANE_ROOM
     used_at: float = field(default_factory=time.monotonic)
 
     @property
     def room(self) -> int:
         return self.window - self.in_flight - len(self.waiting)
 
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.in_flight or self.waiting)
+
+    @property
+    def is_proven(self) -> bool:
+        """Its last answer was a success."""
+        return self.window > limits.NEW_LANE_ROOM
+
+    @property
+    def has_place(self) -> bool:
+        """Whether another request may start beside those under way."""
+        return self.in_flight < min(self.window, limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION)
+
     def is_forgotten(self, before: float) -> bool:
-        return not self.in_flight and not self.waiting and self.used_at < before
+        return not self.is_busy and self.used_at < before
 
     def adapt(self, outcome: Outcome) -> None:
-        """Double the window up to its limit, or start over."""
+        """Double the window up to its limit while successes are quick; after a failure begin with one request again."""
         self.used_at = time.monotonic()
-        is_quick = outcome.status is not None and outcome.status < 300 and outcome.duration_ms < _QUICK_MS
-        least = limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION
-        self.window = min(self.window * 2, limits.MAX_LEASED_PER_SUBSCRIPTION) if is_quick else least
+        side_by_side = limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION
+        if not is_success(outcome.status):
+            self.window = limits.NEW_LANE_ROOM
+        elif outcome.duration_ms < _QUICK_MS:
+            self.window = min(max(self.window * 2, side_by_side), limits.MAX_LEASED_PER_SUBSCRIPTION)
+        else:
+            self.window = side_by_side
 
 
 class Dispatcher:
@@ -85,6 +105,8 @@ class Dispatcher:
         self._is_stopping = False
         self._lanes: dict[UUID, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Requests that have had no answer for limits.SLOW_SECONDS.
+        self._slow_count = 0
         self._done: list[Outcome] = []
         # Leased and not sent: given back with the next visit to the database.
         self._unsent: list[Job] = []
@@ -174,10 +196,11 @@ class Dispatcher:
         unsent, self._unsent = self._unsent, []
         self._drop_idle_lanes()
         rooms = {key: lane.room for key, lane in self._lanes.items()}
-        leased = sum(lane.in_flight + len(lane.waiting) for lane in self._lanes.values())
-        limit = limits.MAX_LEASED - leased if len(self._tasks) < limits.MAX_IN_FLIGHT else 0
+        busy = {key for key, lane in self._lanes.items() if lane.is_busy}
+        leased = self._quick_count + sum(len(lane.waiting) for lane in self._lanes.values())
+        limit = 0 if self._is_full else limits.MAX_LEASED - leased
         try:
-            claim = await self._query(lambda: _cycle(outcomes, unsent, limit, rooms))
+            claim = await self._query(lambda: _cycle(outcomes, unsent, limit, rooms, busy))
         except _ShuttingDown:
             raise
         except Exception:
@@ -227,8 +250,8 @@ class Dispatcher:
             return
         oldest = time.monotonic() - limits.MAX_AHEAD_SECONDS
         for lane in lanes:
-            while lane.waiting and lane.in_flight < limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION:
-                if len(self._tasks) >= limits.MAX_IN_FLIGHT:
+            while lane.waiting and lane.has_place and self._admits(lane):
+                if self._is_full:
                     return
                 taken_at, job = lane.waiting.popleft()
                 if taken_at < oldest:
@@ -237,12 +260,26 @@ class Dispatcher:
                 else:
                     self._start_job(caller, lane, job)
 
+    @property
+    def _quick_count(self) -> int:
+        return len(self._tasks) - self._slow_count
+
+    @property
+    def _is_full(self) -> bool:
+        return self._quick_count >= limits.MAX_IN_FLIGHT or len(self._tasks) >= limits.MAX_IN_FLIGHT + limits.MAX_SLOW
+
+    def _admits(self, lane: _Lane) -> bool:
+        """With many requests that hang, only receivers that are known to answer get more."""
+        return self._slow_count < limits.MAX_SLOW or lane.is_proven
+
     def _start_job(self, caller: Caller, lane: _Lane, job: Job) -> None:
         lane.in_flight += 1
         task = asyncio.get_running_loop().create_task(self._attempt(caller, lane, job))
         self._tasks.add(task)
 
     async def _attempt(self, caller: Caller, lane: _Lane, job: Job) -> None:
+        slow: list[_Lane] = []
+        timer = asyncio.get_running_loop().call_later(limits.SLOW_SECONDS, self._note_slow, caller, lane, slow)
         try:
             outcome = await send(caller, job)
             lane.adapt(outcome)
@@ -254,13 +291,25 @@ class Dispatcher:
             # Nothing a receiver does ends here; the lease runs out and the row is tried again.
             log.exception("webhooks.attempt_failed", event_id=job.event_id)
         finally:
+            timer.cancel()
             lane.in_flight -= 1
-            were_slots_full = len(self._tasks) >= limits.MAX_IN_FLIGHT
+            were_slots_full = self._is_full or self._slow_count >= limits.MAX_SLOW
+            self._slow_count -= len(slow)
             task = asyncio.current_task()
             if task is not None:
                 self._tasks.discard(task)
             self._changed.set()
         self._start_waiting(caller, list(self._lanes.values()) if were_slots_full else [lane])
+
+    def _note_slow(self, caller: Caller, lane: _Lane, slow: list[_Lane]) -> None:
+        """A request has no answer yet: from now on it takes no place from others, and nothing is leased behind it."""
+        were_slots_full = self._is_full
+        slow.append(lane)
+        self._slow_count += 1
+        lane.window = min(lane.window, limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION)
+        if were_slots_full:
+            self._changed.set()
+            self._start_waiting(caller, list(self._lanes.values()))
 
     async def _query(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -281,11 +330,13 @@ def _close_connection() -> None:
     connection.close()
 
 
-def _cycle(outcomes: Sequence[Outcome], unsent: Sequence[Job], limit: int, rooms: dict[UUID, int]) -> Claim:
+def _cycle(
+    outcomes: Sequence[Outcome], unsent: Sequence[Job], limit: int, rooms: dict[UUID, int], busy: set[UUID]
+) -> Claim:
     """One visit to the database."""
     close_old_connections()
     _settle(outcomes, unsent)
-    return dispatches.claim_due(limit, rooms) if limit > 0 else Claim([], None)
+    return dispatches.claim_due(limit, rooms, busy) if limit > 0 else Claim([], None)
 
 
 def _settle(outcomes: Sequence[Outcome], unsent: Sequence[Job]) -> None:

@@ -21,6 +21,14 @@ class DispatchState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CircuitState(StrEnum):
+    """Whether an endpoint is being sent to. `gone`: it answered 410 and is left alone until its owner changes it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    GONE = "gone"
+
+
 class Selector(StrEnum):
     """Which kind of owner a subscription was created with."""
 

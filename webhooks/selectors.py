@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 
+from common.clock import now
 from common.errors import Invalid
 from common.ids import parse_uuid
 from common.principal import Principal
 from identities.errors import RoleTooLow
 from webhooks import limits
 from webhooks.catalog import IDENTITY_FAMILIES, families
-from webhooks.enums import Selector
+from webhooks.enums import DispatchState, Selector
 from webhooks.errors import DeliveryNotFound, SubscriptionNotFound
-from webhooks.models import DeliveryAttempt, Subscription
+from webhooks.models import DeliveryAttempt, Dispatch, EndpointHealth, Event, Subscription
 from webhooks.owners import resolve_owner
 
 
@@ -57,7 +59,7 @@ def list_subscriptions(principal: Principal, query: SubscriptionQuery) -> list[S
     given = [(selector, row_id) for selector, row_id in ids.items() if row_id is not None]
     if len(given) > 1:
         raise Invalid("Filter by one of mailbox_id, phone_number_id and agent_identity_id.")
-    rows = Subscription.objects.visible_to(principal).active().order_by("-created_at", "-pk")
+    rows = Subscription.objects.visible_to(principal).active().select_related("health").order_by("-created_at", "-pk")
     if query.url is not None:
         rows = rows.filter(url=query.url)
     selector = None
@@ -96,7 +98,8 @@ def _is_in_view(row: Subscription, selector: Selector) -> bool:
 def get_subscription(principal: Principal, subscription_id: str) -> Subscription:
     """An active row. Raises SubscriptionNotFound."""
     row_id = parse_uuid(subscription_id)
-    row = Subscription.objects.visible_to(principal).active().filter(pk=row_id).first() if row_id else None
+    rows = Subscription.objects.visible_to(principal).active().select_related("health", "identity")
+    row = rows.filter(pk=row_id).first() if row_id else None
     if row is None:
         raise SubscriptionNotFound
     return row
@@ -115,9 +118,11 @@ def require_manager(principal: Principal) -> None:
         raise RoleTooLow
 
 
-def list_deliveries(principal: Principal, query: DeliveryQuery) -> list[DeliveryAttempt]:
-    """Attempts, newest first. The limit is clamped, not refused."""
+def list_deliveries(principal: Principal, query: DeliveryQuery, *, has_bodies: bool = True) -> list[DeliveryAttempt]:
+    """Attempts, newest first. The limit is clamped, not refused. Lists for people do without the request bodies."""
     rows = DeliveryAttempt.objects.visible_to(principal).select_related("event", "subscription")
+    if not has_bodies:
+        rows = rows.defer("body", "event__body")
     if query.subscription_id is not None:
         rows = rows.filter(subscription_id=query.subscription_id)
     if query.phone_number_id is not None:
@@ -132,12 +137,76 @@ def list_deliveries(principal: Principal, query: DeliveryQuery) -> list[Delivery
     return list(rows.order_by("-created_at", "-pk")[query.offset : query.offset + limit])
 
 
-def get_managed_delivery(principal: Principal, delivery_id: str) -> DeliveryAttempt:
-    """One attempt with its event and subscription, to replay it. Raises DeliveryNotFound, RoleTooLow."""
+def impaired_endpoints(principal: Principal, limit: int) -> list[EndpointHealth]:
+    """Endpoints of visible subscriptions that are not being sent to, the longest first."""
+    visible = Subscription.objects.visible_to(principal).active()
+    rows = EndpointHealth.objects.impaired().filter(subscription__in=visible.values("pk"))
+    return list(rows.select_related("subscription").order_by("opened_at", "pk")[:limit])
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOverview:
+    """How an endpoint does: its circuit, what waits for it, and what became of the attempts of the last day."""
+
+    subscription: Subscription
+    circuit: EndpointHealth
+    waiting: int
+    oldest_waiting_at: datetime | None
+    succeeded: int
+    failed: int
+
+
+def endpoint_overviews(
+    principal: Principal, *, identity_id: UUID | None = None, offset: int = 0, limit: int | None = None
+) -> list[EndpointOverview]:
+    """Of active visible subscriptions, of all or one identity, newest first. Three queries."""
+    rows = Subscription.objects.visible_to(principal).active().select_related("health", "identity")
+    if identity_id is not None:
+        rows = rows.filter(identity_id=identity_id)
+    end = None if limit is None else offset + limit
+    return describe_endpoints(list(rows.order_by("-created_at", "-pk")[offset:end]))
+
+
+def describe_endpoints(subscriptions: list[Subscription]) -> list[EndpointOverview]:
+    """How the endpoints of these subscriptions do. Two queries, however many."""
+    ids = [row.pk for row in subscriptions]
+    pending = Dispatch.objects.filter(subscription_id__in=ids, state=DispatchState.PENDING.value)
+    waiting = {
+        row[0]: row[1:]
+        for row in pending.values_list("subscription_id").annotate(Count("pk"), Min("event__created_at"))
+    }
+    recent = DeliveryAttempt.objects.filter(subscription_id__in=ids, created_at__gte=now() - timedelta(days=1))
+    is_good = Q(response_status__range=(200, 299))
+    attempts = {
+        row[0]: row[1:]
+        for row in recent.values_list("subscription_id").annotate(
+            succeeded=Count("pk", filter=is_good), failed=Count("pk") - Count("pk", filter=is_good)
+        )
+    }
+    return [
+        EndpointOverview(row, row.circuit, *waiting.get(row.pk, (0, None)), *attempts.get(row.pk, (0, 0)))
+        for row in subscriptions
+    ]
+
+
+def list_newest_events(principal: Principal, limit: int) -> list[Event]:
+    """The end of the log as a person looks at it: newest first, without bodies."""
+    rows = Event.objects.visible_to(principal).select_related("identity").defer("body")
+    return list(rows.order_by("-position", "-pk")[:limit])
+
+
+def get_delivery(principal: Principal, delivery_id: str) -> DeliveryAttempt:
+    """One attempt with its event and subscription. Raises DeliveryNotFound."""
     row_id = parse_uuid(delivery_id)
     rows = DeliveryAttempt.objects.visible_to(principal).select_related("event", "subscription")
     row = rows.filter(pk=row_id).first() if row_id else None
     if row is None:
         raise DeliveryNotFound
+    return row
+
+
+def get_managed_delivery(principal: Principal, delivery_id: str) -> DeliveryAttempt:
+    """As `get_delivery`, for a caller about to replay it. Raises RoleTooLow."""
+    row = get_delivery(principal, delivery_id)
     require_manager(principal)
     return row

@@ -8,7 +8,7 @@ from common.clock import now
 from common.http import Answer, Caller, CallFailed
 from webhooks import limits
 from webhooks.retry import parse_retry_after
-from webhooks.services.dispatches import Job, Outcome
+from webhooks.services.jobs import Job, Outcome
 from webhooks.signing import request_headers
 
 
@@ -22,8 +22,9 @@ async def send(caller: Caller, job: Job) -> Outcome:
         # The time of the attempt, not of the event: receivers refuse what is older than five minutes.
         timestamp=int(started_at.timestamp()),
         body=body,
-        secret=job.secret,
+        keys=job.keys,
         auth_token=job.auth_token,
+        standard_id=job.wire_event_id if job.standard_webhooks else None,
     )
     answer: Answer | None = None
     error: str | None = None

@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.signals import worker_process_shutdown, worker_shutdown
 
 from webhooks import dispatcher
-from webhooks.services.dispatches import has_due
+from webhooks.services.dispatches import give_up_old, has_due
 from webhooks.services.retention import purge_old as purge_old_rows
 
 _STOP_SECONDS = 5.0
@@ -30,6 +30,7 @@ def sweep_dispatches() -> None:
 @shared_task(name="webhooks.purge_old", soft_time_limit=600, time_limit=660)  # type: ignore[untyped-decorator]
 def purge_old() -> None:
     """Apply the retention of the event and delivery logs."""
+    give_up_old()
     purge_old_rows()
 
 

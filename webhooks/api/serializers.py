@@ -9,21 +9,24 @@ from cryptography.exceptions import InvalidTag
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from common.api.inputs import InputSerializer, QueryBoolean
+from common.api.inputs import InputSerializer, QueryBoolean, StrictBoolean
 from common.api.outputs import OutputSerializer
 from common.http import MAX_URL_CHARS
 from webhooks import limits
 from webhooks.catalog import EVENT_NAMES, INCOMING_CALL
 from webhooks.context import CLASSES
-from webhooks.enums import SubscriptionStatus
+from webhooks.enums import CircuitState, SubscriptionStatus
 from webhooks.models import DeliveryAttempt, Subscription
 from webhooks.selectors import DeliveryQuery, SubscriptionQuery
+from webhooks.services.circuits import circuit_body
+from webhooks.services.replays import EventRange
 from webhooks.services.subscriptions import NewSubscription, SubscriptionChanges
 
 # What can stand after "Bearer " in one header line.
 _TOKEN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _MODES = {"count": ("count", limits.CONTEXT_MAX_COUNT), "window": ("hours", limits.CONTEXT_MAX_HOURS)}
 _MAX_OFFSET = 10_000_000
+_MAX_POSITION = 2**53 - 1
 
 
 class UrlField(serializers.CharField):
@@ -115,6 +118,7 @@ class NewSubscriptionIn(InputSerializer[NewSubscription]):
     agent_identity_id = serializers.UUIDField(required=False, allow_null=True)
     context_config = ContextConfigField(required=False, allow_null=True)
     auth_token = AuthTokenField(required=False)
+    standard_webhooks = StrictBoolean(required=False)
 
 
 class SubscriptionChangesIn(InputSerializer[SubscriptionChanges]):
@@ -125,6 +129,7 @@ class SubscriptionChangesIn(InputSerializer[SubscriptionChanges]):
     event_types = EventTypesField(required=False)
     context_config = ContextConfigField(required=False, allow_null=True)
     auth_token = AuthTokenField(required=False)
+    standard_webhooks = StrictBoolean(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -167,6 +172,18 @@ class DeliveryQueryIn(InputSerializer[DeliveryQuery]):
     offset = serializers.IntegerField(required=False, min_value=0, max_value=_MAX_OFFSET)
 
 
+class CircuitOut(serializers.Serializer[Any]):
+    """Whether the endpoint is being sent to, and since when and why not."""
+
+    state = serializers.ChoiceField(choices=[s.value for s in CircuitState])
+    consecutive_failures = serializers.IntegerField()
+    opened_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    last_failure_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.IntegerField(allow_null=True)
+    last_error = serializers.CharField(allow_null=True)
+
+
 class SubscriptionOut(OutputSerializer):
     """A subscription. The legacy ids are always present, as older clients require."""
 
@@ -182,8 +199,14 @@ class SubscriptionOut(OutputSerializer):
     context_config = ContextConfigOut(allow_null=True)
     has_auth_token = serializers.BooleanField()
     auth_token = serializers.CharField(allow_null=True)
+    standard_webhooks = serializers.BooleanField()
+    circuit = CircuitOut()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+
+    @staticmethod
+    def get_circuit(row: Subscription) -> dict[str, Any]:
+        return circuit_body(row.circuit)
 
     @staticmethod
     def get_auth_token(row: Subscription) -> str | None:
@@ -230,6 +253,26 @@ class DeliveryListOut(serializers.Serializer[Any]):
     """A page of the log."""
 
     deliveries = DeliveryOut(many=True)
+
+
+class EventRangeIn(InputSerializer[EventRange]):
+    """Which events to send again."""
+
+    into = EventRange
+    strict = True
+    after = serializers.IntegerField(required=False, min_value=0, max_value=_MAX_POSITION)
+    through = serializers.IntegerField(required=False, min_value=0, max_value=_MAX_POSITION)
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+    only_failed = StrictBoolean(required=False)
+
+
+class RedeliveryOut(OutputSerializer):
+    """How many deliveries were queued, and where to go on."""
+
+    queued = serializers.IntegerField()
+    next_after = serializers.IntegerField()
+    has_more = serializers.BooleanField()
 
 
 class CatalogOut(serializers.Serializer[Any]):

@@ -8,12 +8,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.response import Response
 
+from common.api.context import Notice, add_notice
 from common.api.viewsets import ApiRequest, ApiViewSet
 from common.principal import Scope
-from webhooks import selectors, signing
+from webhooks import limits, selectors, signing
 from webhooks.api import serializers as shapes
 from webhooks.catalog import EVENTS
-from webhooks.services.replays import replay_delivery
+from webhooks.services.circuits import describe_impairment
+from webhooks.services.replays import redeliver_range, replay_delivery, send_test
 from webhooks.services.subscriptions import create_subscription, delete_subscription, update_subscription
 
 CLAIMED = frozenset({Scope.ADMIN, Scope.AGENT, Scope.SESSION})
@@ -33,6 +35,7 @@ class SubscriptionViewSet(ApiViewSet):
         """Active subscriptions, newest first. With an owner filter, mixed rows are shown with `scope=identity` only."""
         query = shapes.SubscriptionQueryIn.parse_query(request)
         rows = selectors.list_subscriptions(request.principal, query)
+        add_endpoint_notices(request)
         return Response({"subscriptions": shapes.SubscriptionOut.render_many(rows)})
 
     @extend_schema(
@@ -50,6 +53,7 @@ class SubscriptionViewSet(ApiViewSet):
     def retrieve(self, request: ApiRequest, subscription_id: str) -> Response:
         """One active subscription."""
         row = selectors.get_subscription(request.principal, subscription_id)
+        add_endpoint_notices(request)
         return Response(shapes.SubscriptionOut.render(row))
 
     @extend_schema(
@@ -74,6 +78,27 @@ class SubscriptionViewSet(ApiViewSet):
         delete_subscription(row, identity_scope=scope is not None)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
+    @extend_schema(operation_id="webhook_subscriptions_test", request=None, responses={201: shapes.DeliveryOut})
+    def test(self, request: ApiRequest, subscription_id: str) -> Response:
+        """Send a signed `webhook.test` to the endpoint, now, and answer with the attempt."""
+        row = selectors.get_managed_subscription(request.principal, subscription_id)
+        return Response(shapes.DeliveryOut.render(send_test(row)), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="webhook_subscriptions_redeliver", request=shapes.EventRangeIn, responses=shapes.RedeliveryOut
+    )
+    def redeliver(self, request: ApiRequest, subscription_id: str) -> Response:
+        """Queue a range of events again, for an endpoint that missed them."""
+        wanted = shapes.EventRangeIn.parse(request)
+        row = selectors.get_managed_subscription(request.principal, subscription_id)
+        return Response(shapes.RedeliveryOut.render(redeliver_range(row, wanted)))
+
+
+def add_endpoint_notices(request: ApiRequest) -> None:
+    """Tell the caller about endpoints of its own that are not being sent to."""
+    for row in selectors.impaired_endpoints(request.principal, limits.ENDPOINT_NOTICES):
+        add_notice(request, Notice(f"webhook_circuit_{row.state}", "warning", describe_impairment(row)))
+
 
 class CatalogViewSet(ApiViewSet):
     """What can be subscribed to."""
@@ -85,8 +110,7 @@ class CatalogViewSet(ApiViewSet):
             request_id=signing.EXAMPLE_REQUEST_ID,
             timestamp=signing.EXAMPLE_TIMESTAMP,
             body=signing.EXAMPLE_BODY,
-            secret=signing.EXAMPLE_SECRET,
-            auth_token=None,
+            keys=signing.Keys(signing.EXAMPLE_SECRET),
         )
         names = (signing.REQUEST_ID, signing.TIMESTAMP, signing.SIGNATURE)
         return Response(
@@ -109,6 +133,7 @@ class DeliveryViewSet(ApiViewSet):
     def list(self, request: ApiRequest) -> Response:
         """Attempts, newest first."""
         query = shapes.DeliveryQueryIn.parse_query(request)
+        add_endpoint_notices(request)
         return Response(shapes.render_deliveries(selectors.list_deliveries(request.principal, query)))
 
     @extend_schema(operation_id="webhook_deliveries_replay", request=None, responses={201: shapes.DeliveryOut})

@@ -12,7 +12,7 @@ from common.clock import now
 from common.ids import uuid7
 from common.principal import Principal
 from identities.models import AgentIdentity, Organization
-from webhooks.catalog import INCOMING_CALL
+from webhooks.catalog import INCOMING_CALL, TEST_EVENT
 from webhooks.enums import DispatchState
 from webhooks.models.event import Event
 from webhooks.models.subscription import Subscription
@@ -39,6 +39,7 @@ class Dispatch(models.Model):
     leased_until = models.DateTimeField(null=True)
     request_id = models.CharField(max_length=64, default=new_request_id, editable=False)
     body = models.TextField(null=True, editable=False, help_text="Only when it differs from the event's.")
+    is_replay = models.BooleanField(default=False, help_text="Queued again by its owner.")
 
     class Meta:
         verbose_name_plural = "dispatches"
@@ -123,9 +124,14 @@ class DeliveryAttempt(models.Model):
         return self.event.body if self.event is not None else ""
 
     @property
+    def is_success(self) -> bool:
+        """The endpoint took it."""
+        return self.response_status is not None and 200 <= self.response_status <= 299
+
+    @property
     def replay_unavailable_reason(self) -> str | None:
         """Why this row cannot be replayed, None when it can."""
-        if self.event_type == INCOMING_CALL or self.event_type.startswith("slack."):
+        if self.event_type in (INCOMING_CALL, TEST_EVENT) or self.event_type.startswith("slack."):
             return "event_type_not_replayable"
         if self.event is None or self.subscription is None or not self.subscription.is_active:
             return "subscription_inactive"

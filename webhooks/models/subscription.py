@@ -14,7 +14,7 @@ from common.principal import Principal
 from common.sealed import seal, unseal
 from identities.models import AgentIdentity, Organization
 from webhooks.catalog import families
-from webhooks.enums import Selector, SubscriptionStatus
+from webhooks.enums import CircuitState, Selector, SubscriptionStatus
 
 _SEAL = "webhook-auth-token"
 _ACTIVE = Q(status=SubscriptionStatus.ACTIVE.value)
@@ -67,6 +67,9 @@ class Subscription(models.Model):
     )
     context_config = models.JSONField(null=True, blank=True)
     sealed_auth_token = models.BinaryField(null=True, editable=False)
+    standard_webhooks = models.BooleanField(
+        default=False, help_text="Also send the headers of the Standard Webhooks specification."
+    )
     is_legacy = models.BooleanField(default=False, help_text="Mirrors the webhook URL field of a mailbox or number.")
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(default=now, editable=False)
@@ -128,6 +131,14 @@ class Subscription(models.Model):
         return self.identity_id if self.selector is Selector.IDENTITY else None
 
     @property
+    def circuit(self) -> EndpointHealth:
+        """How its endpoint does; an endpoint that has never failed has no row."""
+        try:
+            return self.health
+        except EndpointHealth.DoesNotExist:
+            return EndpointHealth(subscription=self)
+
+    @property
     def is_active(self) -> bool:
         return self.status == SubscriptionStatus.ACTIVE
 
@@ -144,3 +155,48 @@ class Subscription(models.Model):
     def auth_token(self) -> str | None:
         """The bearer token in clear. Raises cryptography.exceptions.InvalidTag when the server key changed."""
         return open_token(self.sealed_auth_token)
+
+
+class EndpointHealthQuerySet(models.QuerySet["EndpointHealth"]):
+    """Reads."""
+
+    def impaired(self) -> Self:
+        """Endpoints that are not being sent to, of active subscriptions."""
+        return self.exclude(state=CircuitState.CLOSED.value).filter(
+            subscription__status=SubscriptionStatus.ACTIVE.value
+        )
+
+
+class EndpointHealth(models.Model):
+    """The circuit breaker of a subscription's endpoint (webhooks/circuit.py). The first failure makes the row."""
+
+    subscription = models.OneToOneField(Subscription, on_delete=models.CASCADE, primary_key=True, related_name="health")
+    state = models.CharField(
+        max_length=8, default=CircuitState.CLOSED.value, choices=[(s.value, s.value) for s in CircuitState]
+    )
+    failures = models.PositiveIntegerField(default=0)
+    opens = models.PositiveIntegerField(default=0)
+    opened_at = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
+    is_reported = models.BooleanField(default=False)
+    reported_at = models.DateTimeField(null=True)
+    last_failure_at = models.DateTimeField(null=True)
+    last_status = models.PositiveSmallIntegerField(null=True)
+    last_error = models.TextField(null=True)
+
+    objects = EndpointHealthQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "endpoint health"
+        constraints: ClassVar[list[Any]] = [
+            models.CheckConstraint(condition=Q(state__in=[s.value for s in CircuitState]), name="circuit_state_known"),
+            models.CheckConstraint(
+                condition=~Q(state=CircuitState.OPEN.value) | Q(retry_at__isnull=False), name="open_circuit_is_retried"
+            ),
+        ]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["retry_at"], condition=~Q(state=CircuitState.CLOSED.value), name="circuit_impaired")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} {self.state}"

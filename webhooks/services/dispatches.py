@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,12 +20,16 @@ from django.db.models import F, Q, QuerySet
 
 from common.bulk import insert_rows
 from common.clock import now
-from identities.services.signing_keys import signing_secret
+from common.ids import uuid7
+from identities.services.signing_keys import signing_secrets
 from webhooks import limits
-from webhooks.enums import DispatchState, SubscriptionStatus
-from webhooks.models import DeliveryAttempt, Dispatch
+from webhooks.enums import CircuitState, DispatchState, SubscriptionStatus
+from webhooks.models import DeliveryAttempt, Dispatch, EndpointHealth
 from webhooks.models.subscription import open_token
 from webhooks.retry import decide
+from webhooks.services.circuits import note_outcomes
+from webhooks.services.jobs import Job, Outcome
+from webhooks.signing import Keys
 
 log = structlog.get_logger(__name__)
 
@@ -35,50 +39,19 @@ _JOB_COLUMNS = (
     "attempts",
     "request_id",
     "body",
+    "is_replay",
     "event_id",
     "event__event_type",
     "event__body",
     "event__organization_id",
     "event__identity_id",
+    "event__organization__suspended_at",
     "subscription_id",
     "subscription__status",
     "subscription__url",
     "subscription__sealed_auth_token",
+    "subscription__standard_webhooks",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything one attempt needs, so that sending touches no database."""
-
-    dispatch_id: int | None
-    organization_id: str
-    identity_id: UUID | None
-    subscription_id: UUID
-    event_id: str
-    event_type: str
-    url: str
-    body: str
-    # The log keeps the body only when it is not the event's own.
-    is_own_body: bool
-    request_id: str
-    tries: int
-    secret: str | None
-    auth_token: str | None
-    is_replay: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one attempt came to."""
-
-    job: Job
-    started_at: datetime
-    duration_ms: int
-    status: int | None = None
-    response_body: str | None = None
-    error: str | None = None
-    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +67,11 @@ def _due(moment: datetime) -> QuerySet[Dispatch]:
     return Dispatch.objects.filter(_PENDING, free, next_attempt_at__lte=moment)
 
 
+def _held(moment: datetime) -> QuerySet[EndpointHealth]:
+    """Endpoints that nothing is sent to now."""
+    return EndpointHealth.objects.impaired().exclude(state=CircuitState.OPEN.value, retry_at__lte=moment)
+
+
 def release_leases() -> int:
     """Free the rows of a process that is known to be dead, instead of waiting for their leases to run out.
 
@@ -103,38 +81,71 @@ def release_leases() -> int:
 
 
 def has_due() -> bool:
-    """Whether anything waits to be sent now."""
-    return _due(now()).exists()
+    """Whether anything waits to be sent now: due, not leased, and not held by an open circuit."""
+    moment = now()
+    return _due(moment).exclude(subscription__in=_held(moment).values("subscription")).exists()
 
 
-def next_due_at(after: datetime) -> datetime | None:
-    """When the next free row falls due after `after`. Leases that run out are found by the sweep."""
-    rows = Dispatch.objects.filter(_PENDING, next_attempt_at__gt=after, leased_until__isnull=True)
+def oldest_sendable_at() -> datetime | None:
+    """Since when the longest waiting row could have been sent; endpoints that do not work are not counted."""
+    rows = _due(now()).exclude(subscription__in=EndpointHealth.objects.impaired().values("subscription"))
     return rows.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 
-def claim_due(limit: int, rooms: Mapping[UUID, int]) -> Claim:
+def _next_due_at(after: datetime, circuits: Iterable[tuple[UUID, datetime | None]]) -> datetime | None:
+    """When to look again: the next free row falls due or an open circuit may be probed.
+
+    Leases that run out are found by the sweep.
+    """
+    rows = Dispatch.objects.filter(_PENDING, next_attempt_at__gt=after, leased_until__isnull=True)
+    first = rows.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
+    moments = [retry_at for _, retry_at in circuits if retry_at is not None and retry_at > after]
+    return min([*moments, *([first] if first is not None else [])], default=None)
+
+
+def claim_due(limit: int, rooms: Mapping[UUID, int], busy: Collection[UUID] = ()) -> Claim:
     """Lease up to `limit` due rows, in event order for each subscription.
 
-    `rooms` is how many more rows a subscription may get (others: MAX_IN_FLIGHT_PER_SUBSCRIPTION), so that the backlog
-    of one receiver neither fills the slots nor hides the rows of others.
+    `rooms` is how many more rows a subscription may get (others: NEW_LANE_ROOM), so that the backlog of one receiver
+    neither fills the slots nor hides the rows of others. An open circuit gets one row when its time has come, unless
+    the subscription is `busy` in this process already.
     """
     moment = now()
+    # Of these there are few: only endpoints that do not work.
+    circuits = list(EndpointHealth.objects.impaired().values_list("subscription_id", "retry_at"))
+    probed = {pk for pk, retry_at in circuits if retry_at is not None and retry_at <= moment and pk not in busy}
+    rooms = {**rooms, **{pk: int(pk in probed) for pk, _ in circuits}}
     chosen = _choose(limit, rooms, moment)
     if not chosen:
         # Whatever is due belongs to receivers without room, whose outcomes will wake the dispatcher.
-        return Claim([], next_due_at(moment))
+        return Claim([], _next_due_at(moment, circuits))
     with transaction.atomic():
-        rows = _due(moment).filter(pk__in=chosen).select_for_update(skip_locked=True)
+        lost = {subscription for subscription in chosen.values() if subscription in probed} - _take_probes(
+            {subscription for subscription in chosen.values() if subscription in probed}, moment
+        )
+        wanted = [pk for pk, subscription in chosen.items() if subscription not in lost]
+        rows = _due(moment).filter(pk__in=wanted).select_for_update(skip_locked=True)
         ids = list(rows.values_list("pk", flat=True))
         Dispatch.objects.filter(pk__in=ids).update(leased_until=moment + limits.LEASE)
     return Claim(_jobs(ids), moment)
 
 
-def _choose(limit: int, rooms: Mapping[UUID, int], moment: datetime) -> list[int]:
-    """Ids to lease. Reads only, so an idle dispatcher takes no lock."""
+def _take_probes(subscriptions: Iterable[UUID], moment: datetime) -> set[UUID]:
+    """Those whose probe is ours. Of two processes one gets it; if that one dies, the next probe comes soon enough."""
+    later = moment + limits.PROBE_PATIENCE
+    return {
+        pk
+        for pk in sorted(subscriptions)
+        if EndpointHealth.objects.filter(pk=pk, state=CircuitState.OPEN.value, retry_at__lte=moment).update(
+            retry_at=later
+        )
+    }
+
+
+def _choose(limit: int, rooms: Mapping[UUID, int], moment: datetime) -> dict[int, UUID]:
+    """Ids to lease and their subscriptions. Reads only, so an idle dispatcher takes no lock."""
     left = dict(rooms)
-    chosen: list[int] = []
+    chosen: dict[int, UUID] = {}
     after: tuple[datetime, int] | None = None
     while len(chosen) < limit:
         full = [subscription for subscription, room in left.items() if room <= 0]
@@ -148,53 +159,78 @@ def _choose(limit: int, rooms: Mapping[UUID, int], moment: datetime) -> list[int
         for pk, subscription, at in page:
             assert at is not None
             after = (at, pk)
-            room = left.setdefault(subscription, limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION)
+            room = left.setdefault(subscription, limits.NEW_LANE_ROOM)
             if room > 0 and len(chosen) < limit:
                 left[subscription] = room - 1
-                chosen.append(pk)
+                chosen[pk] = subscription
         if len(page) < limit:
             break
     return chosen
 
 
 def _jobs(ids: Sequence[int]) -> list[Job]:
-    """The leased rows with all they need, in event order. Those of deleted subscriptions are cancelled instead."""
-    rows = Dispatch.objects.filter(pk__in=ids).order_by("next_attempt_at", "pk").values_list(*_JOB_COLUMNS)
-    secrets: dict[tuple[str, UUID | None], str | None] = {}
-    jobs: list[Job] = []
-    gone: list[int] = []
-    for pk, tries, request_id, own_body, event, kind, body, owner, identity, subscription, status, url, token in rows:
-        if status != SubscriptionStatus.ACTIVE:
-            gone.append(pk)
-            continue
-        try:
-            if (owner, identity) not in secrets:
-                secrets[owner, identity] = signing_secret(owner, identity)
-            auth_token = open_token(token)
-        except InvalidTag:
-            # Sealed under another INKBOX_SECRET_KEY. Sending unsigned would be worse than waiting for the right key.
-            log.error("webhooks.secret_unreadable", subscription=str(subscription))
-            continue
-        jobs.append(
-            Job(
-                dispatch_id=pk,
-                organization_id=owner,
-                identity_id=identity,
-                subscription_id=subscription,
-                event_id=event,
-                event_type=kind,
-                url=url,
-                body=body if own_body is None else own_body,
-                is_own_body=own_body is not None,
-                request_id=request_id,
-                tries=tries + 1,
-                secret=secrets[owner, identity],
-                auth_token=auth_token,
-            )
-        )
+    """The leased rows with all they need, in event order. Those of deleted subscriptions are cancelled instead,
+    those of suspended organizations put aside.
+    """
+    rows = list(Dispatch.objects.filter(pk__in=ids).order_by("next_attempt_at", "pk").values(*_JOB_COLUMNS))
+    gone = [row["pk"] for row in rows if row["subscription__status"] != SubscriptionStatus.ACTIVE]
     if gone:
         _cancel(gone)
+        rows = [row for row in rows if row["pk"] not in set(gone)]
+    aside = {row["pk"] for row in rows if row["event__organization__suspended_at"] is not None}
+    if aside:
+        _put_aside(Dispatch.objects.filter(pk__in=aside))
+        rows = [row for row in rows if row["pk"] not in aside]
+    secrets = signing_secrets({(row["event__organization_id"], row["event__identity_id"]) for row in rows})
+    jobs: list[Job] = []
+    for row in rows:
+        owner = (row["event__organization_id"], row["event__identity_id"])
+        try:
+            auth_token = open_token(row["subscription__sealed_auth_token"])
+        except InvalidTag:
+            log.error("webhooks.token_unreadable", subscription=str(row["subscription_id"]))
+            continue
+        if owner not in secrets:
+            # Sealed under another INKBOX_SECRET_KEY. Sending unsigned would be worse than waiting for the right key.
+            continue
+        own_body = row["body"]
+        jobs.append(
+            Job(
+                dispatch_id=row["pk"],
+                organization_id=owner[0],
+                identity_id=owner[1],
+                subscription_id=row["subscription_id"],
+                event_id=row["event_id"],
+                event_type=row["event__event_type"],
+                url=row["subscription__url"],
+                body=row["event__body"] if own_body is None else own_body,
+                is_own_body=own_body is not None,
+                request_id=row["request_id"],
+                tries=row["attempts"] + 1,
+                keys=Keys(secrets[owner].current, secrets[owner].previous),
+                auth_token=auth_token,
+                standard_webhooks=row["subscription__standard_webhooks"],
+                is_replay=row["is_replay"],
+            )
+        )
     return jobs
+
+
+def put_aside(organization_id: str) -> None:
+    """The organization was suspended: nobody starts its deliveries. What is under way ends."""
+    moment = now()
+    _put_aside(_due(moment).filter(event__organization_id=organization_id))
+
+
+def bring_back(organization_id: str) -> None:
+    """The organization was resumed: what waits is due, whether it was put aside or waited for its next try."""
+    moment = now()
+    rows = Dispatch.objects.filter(_PENDING, next_attempt_at__gt=moment, event__organization_id=organization_id)
+    rows.update(next_attempt_at=moment)
+
+
+def _put_aside(rows: QuerySet[Dispatch]) -> None:
+    rows.filter(_PENDING).update(next_attempt_at=now() + limits.SUSPENDED_RECHECK, leased_until=None)
 
 
 def release_jobs(jobs: Iterable[Job]) -> None:
@@ -238,18 +274,23 @@ def record_outcomes(outcomes: Sequence[Outcome]) -> None:
                 next_attempt_at=None,
                 leased_until=None,
             )
+        # Last: it may record events, and from then on others who record for these organizations wait.
+        note_outcomes(outcomes)
 
 
 def record_outcome(outcome: Outcome) -> DeliveryAttempt:
-    """Log an attempt that has no row in the queue (a replay)."""
+    """Log an attempt that has no row in the queue (a replay, a test)."""
     attempt = _attempt(outcome)
-    attempt.save(force_insert=True)
+    with transaction.atomic():
+        attempt.save(force_insert=True)
+        note_outcomes([outcome])
     return attempt
 
 
 def _attempt(outcome: Outcome) -> DeliveryAttempt:
     job = outcome.job
     return DeliveryAttempt(
+        id=job.attempt_id or uuid7(),
         organization_id=job.organization_id,
         identity_id=job.identity_id,
         subscription_id=job.subscription_id,
@@ -265,6 +306,12 @@ def _attempt(outcome: Outcome) -> DeliveryAttempt:
         is_replay=job.is_replay,
         created_at=outcome.started_at,
     )
+
+
+def give_up_old() -> int:
+    """Fail what was due limits.DELIVERY_MAX_AGE ago and is still held; returns the number of rows."""
+    rows = Dispatch.objects.filter(_PENDING, next_attempt_at__lt=now() - limits.DELIVERY_MAX_AGE)
+    return rows.update(state=DispatchState.FAILED.value, next_attempt_at=None, leased_until=None)
 
 
 def _cancel(ids: Sequence[int]) -> None:

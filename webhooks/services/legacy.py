@@ -10,11 +10,13 @@ from django.db.models import Q
 
 from common.clock import now
 from common.http import check_url
+from identities.enums import AuditAction
 from webhooks.catalog import MESSAGE_EVENTS, TEXT_EVENTS
 from webhooks.enums import Selector
 from webhooks.models import Subscription
 from webhooks.owners import Owner, lock_owner
-from webhooks.services.subscriptions import remove_subscriptions
+from webhooks.services.circuits import reset_circuit
+from webhooks.services.subscriptions import record_subscription, remove_subscriptions
 
 # Selector -> (the field of the mailbox or number on the wire, the events it stands for)
 FIELDS = {
@@ -47,6 +49,8 @@ def set_legacy_url(owner: Owner, url: str | None) -> None:
         current = mine.filter(is_legacy=True).first()
         if url is None:
             remove_subscriptions(mine.filter(is_legacy=True))
+            if current is not None:
+                record_subscription(current, AuditAction.WEBHOOK_DELETED)
             return
         same = mine.filter(url=url).order_by("created_at", "pk").first()
         if current is not None and same is not None and same.pk != current.pk:
@@ -55,6 +59,9 @@ def set_legacy_url(owner: Owner, url: str | None) -> None:
         row.url, row.is_legacy, row.event_types = url, True, list(event_types)
         row.updated_at = now()
         row.save()
+        reset_circuit(row)
+        is_new = same is None and current is None
+        record_subscription(row, AuditAction.WEBHOOK_CREATED if is_new else AuditAction.WEBHOOK_UPDATED)
 
 
 def _new_row(owner: Owner, url: str) -> Subscription:

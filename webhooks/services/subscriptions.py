@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
@@ -15,7 +16,9 @@ from common.errors import Invalid
 from common.http import check_url
 from common.principal import Principal, Profile
 from common.unset import UNSET, Unset
+from identities.enums import AuditAction
 from identities.models import AgentIdentity
+from identities.services.audit import Detail, Target, record_audit
 from identities.services.signing_keys import ensure_signing_key
 from webhooks import dispatcher, limits
 from webhooks.catalog import families
@@ -33,6 +36,7 @@ from webhooks.models import Dispatch, Subscription
 from webhooks.models.subscription import seal_token
 from webhooks.owners import Owner, lock_owner, resolve_owner
 from webhooks.selectors import require_manager
+from webhooks.services.circuits import reset_circuit
 
 LEGACY_FAMILY = {Selector.MAILBOX: "message", Selector.PHONE_NUMBER: "text"}
 
@@ -48,6 +52,7 @@ class NewSubscription:
     agent_identity_id: UUID | None = None
     context_config: dict[str, Any] | None = None
     auth_token: str | None = None
+    standard_webhooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class SubscriptionChanges:
     event_types: list[str] | Unset = UNSET
     context_config: dict[str, Any] | Unset | None = UNSET
     auth_token: str | Unset | None = UNSET
+    standard_webhooks: bool | Unset = UNSET
 
 
 def create_subscription(principal: Principal, new: NewSubscription) -> tuple[Subscription, str | None]:
@@ -82,6 +88,7 @@ def create_subscription(principal: Principal, new: NewSubscription) -> tuple[Sub
         event_types=new.event_types,
         context_config=new.context_config,
         sealed_auth_token=seal_token(new.auth_token),
+        standard_webhooks=new.standard_webhooks,
         created_at=moment,
         updated_at=moment,
     )
@@ -91,7 +98,16 @@ def create_subscription(principal: Principal, new: NewSubscription) -> tuple[Sub
         _refuse_over_cap(row)
         row.save(force_insert=True)
         signing_key = ensure_signing_key(identity) if identity is not None else None
+        record_subscription(row, AuditAction.WEBHOOK_CREATED)
     return row, signing_key
+
+
+def record_subscription(row: Subscription, action: AuditAction, fields: list[str] | None = None) -> None:
+    """Write an act on a subscription to the audit log. Only the host of the URL: the rest may hold a secret."""
+    details: dict[str, Detail] = {"event_types": sorted(row.event_types)}
+    if fields is not None:
+        details["fields"] = fields
+    record_audit(row.organization_id, action, Target(row.pk, urlsplit(row.url).hostname or ""), details)
 
 
 def _selector(new: NewSubscription) -> tuple[Selector, UUID]:
@@ -155,13 +171,24 @@ def update_subscription(row: Subscription, changes: SubscriptionChanges, *, iden
             row.url = changes.url
         if changes.url is not UNSET or changes.event_types is not UNSET:
             _refuse_duplicate(row)
-        if changes.context_config is not UNSET:
-            row.context_config = changes.context_config
-        if changes.auth_token is not UNSET:
-            row.sealed_auth_token = seal_token(changes.auth_token)
+        _set_options(row, changes)
         row.updated_at = now()
         row.save()
+        if changes.url is not UNSET or changes.auth_token is not UNSET:
+            # The owner has seen to it: what failed before says nothing about what comes.
+            reset_circuit(row)
+        sent = [name for name in SubscriptionChanges.__slots__ if getattr(changes, name) is not UNSET]
+        record_subscription(row, AuditAction.WEBHOOK_UPDATED, sorted(sent))
     return row
+
+
+def _set_options(row: Subscription, changes: SubscriptionChanges) -> None:
+    if changes.context_config is not UNSET:
+        row.context_config = changes.context_config
+    if changes.auth_token is not UNSET:
+        row.sealed_auth_token = seal_token(changes.auth_token)
+    if changes.standard_webhooks is not UNSET:
+        row.standard_webhooks = changes.standard_webhooks
 
 
 def delete_subscription(row: Subscription, *, identity_scope: bool) -> None:
@@ -171,6 +198,7 @@ def delete_subscription(row: Subscription, *, identity_scope: bool) -> None:
         if row.is_mixed and not identity_scope:
             raise MixedNeedsScope
         remove_subscriptions(Subscription.objects.filter(pk=row.pk))
+        record_subscription(row, AuditAction.WEBHOOK_DELETED)
 
 
 def _lock(row: Subscription) -> Subscription:
