@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, ClassVar
 from uuid import UUID
@@ -15,6 +16,14 @@ from unfold.decorators import action
 
 from common.blobs import BlobMissing
 from identities.admin_base import Admin, Inline, ReadOnlyAdmin
+from mail import (  # noqa: F401  (register their pages)
+    admin_domains,
+    admin_drafts,
+    admin_holds,
+    admin_imports,
+    admin_platform,
+    admin_texts,
+)
 from mail.dkim import zone_line
 from mail.enums import RecipientState
 from mail.html_text import html_to_text
@@ -27,11 +36,12 @@ from mail.models import (
     OutboundRecipient,
     SandboxMail,
     SendAttempt,
+    SendWindow,
     Thread,
 )
 from mail.raw import load_raw
 from mail.services.dkim_keys import activate_dkim_key, deactivate_dkim_key
-from mail.services.sending import Settlement, settle_recipients
+from mail.services.settling import Settlement, settle_recipients
 
 _SHOWN_CHARS = 100_000
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -40,6 +50,10 @@ _HEADER_END = re.compile(rb"\r?\n\r?\n")
 def _preformatted(text: str) -> SafeString:
     cut = text[:_SHOWN_CHARS] + ("\n[...]" if len(text) > _SHOWN_CHARS else "")
     return format_html('<pre class="whitespace-pre-wrap break-words">{}</pre>', cut)
+
+
+def _preformatted_json(value: Any) -> str:
+    return "-" if value is None else _preformatted(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 @admin.register(Mailbox)
@@ -159,6 +173,8 @@ class MessageAdmin(ReadOnlyAdmin):
         "reply_to",
         "size_bytes",
         "is_blocked",
+        "authentication",
+        "spam",
         "is_forward",
         "provider_message_id",
         "created_at",
@@ -170,6 +186,14 @@ class MessageAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         rows: QuerySet[Message] = super().get_queryset(request)
         return rows.defer("subject", "snippet", "references", "attachment_metadata")
+
+    @admin.display(description="Authentication")
+    def authentication(self, row: Message) -> str:
+        return _preformatted_json(row.content.authentication)
+
+    @admin.display(description="Spam score")
+    def spam(self, row: Message) -> str:
+        return _preformatted_json(row.content.spam)
 
     @admin.display(description="To")
     def recipients_shown(self, message: Message) -> str:
@@ -346,10 +370,10 @@ def _parsed_or_none(row: SandboxMail) -> ParsedMail | None:
 
 @admin.register(DkimKey)
 class DkimKeyAdmin(ReadOnlyAdmin):
-    """Signing keys: their public half. New ones are made with `manage.py dkim create`."""
+    """Signing keys: their public half. `manage.py dkim create` makes those of the platform domain."""
 
-    list_display: ClassVar[list[str]] = ["domain", "selector", "algorithm", "is_active", "created_at"]
-    list_filter: ClassVar[list[Any]] = ["is_active", "algorithm", "domain"]
+    list_display: ClassVar[list[str]] = ["domain", "selector", "algorithm", "is_active", "retire_at", "created_at"]
+    list_filter: ClassVar[list[Any]] = ["is_active", "algorithm", "retire_at"]
     search_fields: ClassVar[list[str]] = ["domain", "selector"]
     fields: ClassVar[list[str]] = [*list_display, "zone_line_shown"]
     readonly_fields = fields
@@ -377,3 +401,13 @@ class DkimKeyAdmin(ReadOnlyAdmin):
         for key in keys.order_by("pk"):
             deactivate_dkim_key(key.domain, key.selector)
         self.message_user(request, "The chosen keys no longer sign mail.", messages.SUCCESS)
+
+
+@admin.register(SendWindow)
+class SendWindowAdmin(ReadOnlyAdmin):
+    """What identities have sent in their current day."""
+
+    list_display: ClassVar[list[str]] = ["identity", "sends", "opened_at"]
+    list_select_related: ClassVar[list[str]] = ["identity"]
+    search_fields: ClassVar[list[str]] = ["identity__agent_handle", "identity__organization__id"]
+    autocomplete_fields: ClassVar[list[str]] = ["identity"]

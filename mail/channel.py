@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 
 from common.clock import now
-from common.errors import Invalid, NotReady
 from common.principal import Principal, Profile
-from common.unset import UNSET
-from identities.channels import Channel, MailboxOptions, Provision
+from identities.channels import Channel, Provision
 from identities.enums import Namespace
-from identities.errors import HandleUnavailable
-from identities.models import AgentIdentity
-from identities.services.handles import claim_handle, keep_name_without_identity
-from mail.addresses import is_valid_local_part
-from mail.errors import AddressTaken, LocalPartMismatch, SendingDomainNotFound
-from mail.models import Mailbox
+from identities.models import AgentIdentity, IdempotencyRecord
+from identities.services.handles import hand_over_name, held_names
+from mail.models import Mailbox, SandboxMail
 from mail.rendering import mailbox_body
+from mail.services.imports import move_imports
+from mail.services.jobs import bring_back, put_aside
+from mail.services.provisioning import create_mailbox
 from webhooks.owners import ResolvedOwner
 from webhooks.services.legacy import legacy_urls
-
-_RANDOM_CHARS = 12
-_RANDOM_TRIES = 5
 
 
 class MailChannel(Channel):
@@ -51,69 +43,38 @@ class MailChannel(Channel):
             bodies[row.identity_id] = mailbox_body(row, urls.get(row.pk))
         return bodies
 
+    def moved(self, identity: AgentIdentity, previous_organization_id: str) -> None:
+        rows = Mailbox.objects.filter(identity=identity)
+        # Deleted ones too. Locked first, as by receiving: mail that is being stored now gets the right organization.
+        ids = list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+        rows.update(organization_id=identity.organization_id, updated_at=now())
+        move_imports(ids, identity.organization_id)
+        SandboxMail.objects.filter(message__mailbox_id__in=ids).update(organization_id=identity.organization_id)
+        # A send that is repeated after the move is still recognized.
+        IdempotencyRecord.objects.filter(
+            organization_id=previous_organization_id, sender__in=[str(pk) for pk in ids]
+        ).update(organization_id=identity.organization_id)
+
     def deleted(self, identity: AgentIdentity, profile: Profile) -> None:
         rows = Mailbox.objects.alive().filter(identity=identity)
         if profile is Profile.SEED:
-            for row in rows:
-                local_part, _, domain = row.email_address.rpartition("@")
-                if domain == settings.MAIL_DOMAIN:
-                    keep_name_without_identity(local_part, Namespace.MAIL, identity)
             rows.update(identity=None, updated_at=now())
         else:
             rows.update(deleted_at=now(), updated_at=now())
+        self._keep_names_of_others(identity)
 
+    def suspended(self, organization_id: str) -> None:
+        put_aside(organization_id)
 
-def create_mailbox(identity: AgentIdentity, request: Provision) -> Mailbox:
-    """The mailbox of a new identity.
+    def resumed(self, organization_id: str) -> None:
+        bring_back(organization_id)
 
-    Raises LocalPartMismatch, SendingDomainNotFound, AddressTaken or HandleUnavailable.
-    """
-    options = request.mailbox or MailboxOptions()
-    domain = settings.MAIL_DOMAIN if options.sending_domain in (UNSET, None) else str(options.sending_domain).lower()
-    if domain != settings.MAIL_DOMAIN:
-        raise SendingDomainNotFound(domain)
-    address = f"{_local_part(identity, options, request)}@{domain}"
-    try:
-        with transaction.atomic():
-            return Mailbox.objects.create(
-                organization_id=identity.organization_id, identity=identity, email_address=address
-            )
-    except IntegrityError:
-        raise AddressTaken(address) from None
-
-
-def _local_part(identity: AgentIdentity, options: MailboxOptions, request: Provision) -> str:
-    """The local part on the platform domain (contract identities.md section 5 and 19)."""
-    wanted = (options.email_local_part or "").strip().lower()
-    handle = identity.agent_handle
-    if wanted and not is_valid_local_part(wanted):
-        raise Invalid(
-            "A local part has 1 to 64 of the characters a-z 0-9 . _ - and starts and ends with a letter or digit.",
-            loc=("body", "mailbox", "email_local_part"),
-        )
-    if wanted and wanted != handle:
-        # Clients from 0.4.0 on never send mailbox.display_name, so its presence marks an older body.
-        if request.profile is Profile.MODERN and options.display_name is UNSET:
-            raise LocalPartMismatch
-        claim_handle(wanted, Namespace.MAIL, identity)
-        return wanted
-    if request.owns_global_name:
-        return handle
-    if wanted:
-        raise HandleUnavailable(wanted, Namespace.MAIL)
-    return _random_local_part(identity)
-
-
-def _random_local_part(identity: AgentIdentity) -> str:
-    alphabet = string.ascii_lowercase + string.digits
-    for _ in range(_RANDOM_TRIES):
-        candidate = "".join(secrets.choice(alphabet) for _ in range(_RANDOM_CHARS))
-        try:
-            claim_handle(candidate, Namespace.MAIL, identity)
-        except HandleUnavailable:
-            continue
-        return candidate
-    raise NotReady("Could not find a free address. Try again.")
+    def _keep_names_of_others(self, identity: AgentIdentity) -> None:
+        """Addresses with a name of this identity may live on: in a mailbox of nobody, or one that moved."""
+        addresses = [f"{name}@{settings.MAIL_DOMAIN}" for name in held_names(identity)]
+        alive = Mailbox.objects.alive().filter(email_address__in=addresses)
+        for address, holder in alive.values_list("email_address", "identity_id"):
+            hand_over_name(address.rpartition("@")[0], Namespace.MAIL, identity, holder)
 
 
 def resolve_owner(kind: str, row_id: UUID, principal: Principal) -> ResolvedOwner | None:

@@ -38,8 +38,17 @@ def range_end(text: str | None, tz: ZoneInfo) -> datetime | None:
 
 
 def _instant(text: str | None, tz: ZoneInfo, field: str, *, end_of_day: bool) -> datetime | None:
-    if not text or not (value := text.strip().upper()):
+    if not text or not text.strip():
         return None
+    try:
+        return parse_instant(text, tz, end_of_day=end_of_day)
+    except ValueError:
+        raise Invalid("Use an ISO 8601 date or date-time.", loc=("query", field)) from None
+
+
+def parse_instant(text: str, tz: ZoneInfo, *, end_of_day: bool = False) -> datetime:
+    """An ISO 8601 date or date-time as an instant; a bare date is its start, or its end. Raises ValueError."""
+    value = text.strip().upper()
     try:
         found = _DATE_AND_TIME.fullmatch(value)
         if found is None:
@@ -47,8 +56,8 @@ def _instant(text: str | None, tz: ZoneInfo, field: str, *, end_of_day: bool) ->
         # A plus sign that was not percent-encoded arrives as a space.
         moment = datetime.fromisoformat(f"{found[1]}T{found[2].replace(' ', '+')}")
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=tz)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid("Use an ISO 8601 date or date-time.", loc=("query", field)) from None
+    except OverflowError:
+        raise ValueError("out of range") from None
 
 
 def _edge_of_day(day: date, tz: ZoneInfo, *, end_of_day: bool) -> datetime:

@@ -43,6 +43,13 @@ class MailEvent(StrEnum):
     FAILED = "message.failed"
 
 
+class ForwardMode(StrEnum):
+    """Wire enum: the original below the caller's note, or attached as it is."""
+
+    INLINE = "inline"
+    WRAPPED = "wrapped"
+
+
 class RecipientKind(StrEnum):
     """Which header a recipient came from."""
 
@@ -63,6 +70,14 @@ class RecipientState(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class PlatformMailState(StrEnum):
+    """Where a message of the server itself stands."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    FAILED = "failed"
+
+
 class AttemptOutcome(StrEnum):
     """How one call of a transport ended."""
 
@@ -72,8 +87,43 @@ class AttemptOutcome(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class SuppressionReason(StrEnum):
+    """Why nothing is sent to an address."""
+
+    HARD_BOUNCE = "hard_bounce"
+    MAILBOX_FULL = "mailbox_full"
+    COMPLAINT = "complaint"
+    MANUAL = "manual"
+
+
+class SuppressionSource(StrEnum):
+    """Who put an address on the list."""
+
+    SMTP = "smtp"
+    BOUNCE = "bounce"
+    PROVIDER = "provider"
+    API = "api"
+    OPERATOR = "operator"
+
+
+class AutoSubmitted(StrEnum):
+    """How a message that a program sends says so (RFC 3834 section 5)."""
+
+    GENERATED = "auto-generated"
+    REPLIED = "auto-replied"
+
+
 class DkimAlgorithm(StrEnum):
     """RFC 6376 and RFC 8463."""
 
     RSA = "rsa-sha256"
     ED25519 = "ed25519-sha256"
+
+
+class TextStatus(StrEnum):
+    """Of the text of an attachment. `failed` and `skipped` come with a reason and are final."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"

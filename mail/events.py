@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
+from identities.enums import IdentityStatus
 from mail import limits
 from mail.addresses import domain_of, normalize_address
-from mail.domains import is_hosted_domain
+from mail.domains import domains_with_mailboxes
 from mail.enums import Direction, MailEvent, MessageStatus
 from mail.models import Mailbox, Message
+from webhooks.enrichment import Peer, PeerKind, resolve_contacts
 from webhooks.outbox import NewEvent
 
 _STATUS = {
@@ -50,9 +52,15 @@ class Occurrence:
 
 
 def build_events(occurrences: Sequence[Occurrence]) -> list[NewEvent]:
-    """Events ready for the outbox, enriched with the agents of the organization that take part. One query."""
+    """Events ready for the outbox, enriched with the contacts and agents that take part.
+
+    One query for agents, and what the resolver of contacts needs.
+    """
     wanted = [_buckets(o) for o in occurrences]
-    peers = _agents_by_address(occurrences, wanted)
+    agents = _agents_by_address(occurrences, wanted)
+    contacts = resolve_contacts(
+        {_peer(o, address) for o, rows in zip(occurrences, wanted, strict=True) for _, address in rows}
+    )
     return [
         NewEvent(
             organization_id=o.mailbox.organization_id,
@@ -61,16 +69,26 @@ def build_events(occurrences: Sequence[Occurrence]) -> list[NewEvent]:
             event_type=o.event.value,
             data={
                 "message": _message(o),
-                "contacts": [],
+                "contacts": [
+                    {**contact.body, "bucket": bucket, "address": address}
+                    for bucket, address in buckets
+                    if (contact := contacts.get(_peer(o, address))) is not None
+                ],
                 "agent_identities": [
                     {**agent, "bucket": bucket, "address": address}
                     for bucket, address in buckets
-                    if (agent := peers.get((o.mailbox.organization_id, normalize_address(address)))) is not None
+                    if (agent := agents.get((o.mailbox.organization_id, normalize_address(address)))) is not None
                 ],
             },
+            contact=contacts.get(_peer(o, o.message.from_address)) if o.event is MailEvent.RECEIVED else None,
         )
         for o, buckets in zip(occurrences, wanted, strict=True)
     ]
+
+
+def _peer(occurrence: Occurrence, address: str) -> Peer:
+    box = occurrence.mailbox
+    return Peer(box.organization_id, box.identity_id, PeerKind.EMAIL, normalize_address(address))
 
 
 def _buckets(occurrence: Occurrence) -> list[tuple[str, str]]:
@@ -92,13 +110,19 @@ def _agents_by_address(
 ) -> dict[tuple[str, str], dict[str, Any]]:
     addresses = {normalize_address(address) for rows in wanted for _, address in rows}
     # Most mail comes from elsewhere: then there is nobody to look up.
-    addresses = {address for address in addresses if is_hosted_domain(domain_of(address))}
+    ours = domains_with_mailboxes({domain_of(address) for address in addresses})
+    addresses = {address for address in addresses if domain_of(address) in ours}
     if not addresses:
         return {}
     organizations = {o.mailbox.organization_id for o in occurrences}
     rows = (
         Mailbox.objects.alive()
-        .filter(email_address__in=addresses, organization_id__in=organizations, identity__deleted_at__isnull=True)
+        .filter(
+            email_address__in=addresses,
+            organization_id__in=organizations,
+            identity__deleted_at__isnull=True,
+            identity__status=IdentityStatus.ACTIVE.value,
+        )
         .values_list(
             "organization_id", "email_address", "identity_id", "identity__agent_handle", "identity__display_name"
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mail.addresses import normalize_address
+from mail.addresses import normalize_address, parse_recipient
 from mail.models import Message
 
 
 def reply_all_recipients(message: Message, own_address: str) -> dict[str, list[str]]:
-    """`to` and `cc`, without the own address, without Bcc, each address once."""
+    """`to` and `cc`: no own address, no Bcc, each address once, and nothing that cannot be written to."""
     taken = {normalize_address(own_address)}
     cc = message.cc_addresses or []
     if message.direction == "outbound":
@@ -24,7 +24,7 @@ def _fresh(addresses: Sequence[str], taken: set[str]) -> list[str]:
     result = []
     for address in addresses:
         key = normalize_address(address)
-        if key and key not in taken:
+        if key not in taken and parse_recipient(address) is not None:
             taken.add(key)
             result.append(address)
     return result

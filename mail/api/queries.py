@@ -29,8 +29,23 @@ class ThreadQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class PageQuery:
+    """A page of a list without filters."""
+
+    limit: int
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Flags:
     """Flags to change."""
 
     is_read: bool | Unset = UNSET
     is_starred: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadChanges:
+    """What a thread can be changed in."""
+
+    folder: str | Unset = UNSET

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, TypeVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -14,12 +14,16 @@ from common.api.outputs import OutputSerializer
 from common.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from identities.enums import FilterMode
 from mail import limits
-from mail.api.queries import Flags, MessageQuery, ThreadQuery
-from mail.enums import Direction, Folder
+from mail.api.queries import Flags, MessageQuery, ThreadChanges, ThreadQuery
+from mail.approvals import ApprovalState
+from mail.enums import AutoSubmitted, Direction, Folder, TextStatus
 from mail.mime.build import OutgoingAttachment
 from mail.models import Message
+from mail.quotes import new_text
 from mail.replies import reply_all_recipients
-from mail.services.queueing import Recipients, SendMessage
+from mail.services.composing import Recipients, SendMessage
+
+D = TypeVar("D")
 
 # Other parameters are refused: a `name` would be a second file name that nobody checked.
 _CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?charset=[A-Za-z0-9_.-]+)?$"
@@ -76,25 +80,56 @@ class AttachmentIn(serializers.Serializer[Any]):
         )
 
 
-class SendMessageIn(InputSerializer[SendMessage]):
-    """A new message. Each address of to, cc and bcc counts as one recipient."""
+class AttachmentsField(serializers.ListField):
+    """Up to 100 files."""
 
-    into = SendMessage
-    recipients = RecipientsIn()
-    subject = HeaderText(max_length=limits.SUBJECT_MAX_CHARS)
-    body_text = CleanText(max_length=limits.BODY_MAX_CHARS, allow_null=True, required=False)
-    body_html = CleanText(max_length=limits.BODY_MAX_CHARS, allow_null=True, required=False)
-    in_reply_to_message_id = HeaderText(max_length=limits.SUBJECT_MAX_CHARS, allow_null=True, required=False)
-    reply_to = HeaderText(max_length=limits.ADDRESS_MAX_CHARS, allow_null=True, required=False)
-    attachments = serializers.ListField(
-        child=AttachmentIn(), max_length=limits.ATTACHMENTS_MAX, allow_null=True, required=False
-    )
-    track_opens = StrictBoolean(allow_null=True, required=False)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=AttachmentIn(), max_length=limits.ATTACHMENTS_MAX, **kwargs)
+
+
+class BodyText(CleanText):
+    """One body, or null."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=limits.BODY_MAX_CHARS, allow_null=True, required=False)
+
+
+class ReplyToText(HeaderText):
+    """An address for Reply-To, or null."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=limits.ADDRESS_MAX_CHARS, allow_null=True, required=False)
+
+
+class ComposeInput(InputSerializer[D]):
+    """A body that is compared when it is sent again."""
 
     def to_internal_value(self, data: Any) -> Any:
         if _is_nested_deeper(data, _MAX_NESTING):
             raise serializers.ValidationError("This is nested too deeply.")
         return super().to_internal_value(data)
+
+
+class AutoSubmittedField(serializers.ChoiceField):
+    """Marks a message that a program sends by itself, so that others do not answer it by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__(choices=[a.value for a in AutoSubmitted], allow_null=True, required=False)
+
+
+class SendMessageIn(ComposeInput[SendMessage]):
+    """A new message. Each address of to, cc and bcc counts as one recipient."""
+
+    into = SendMessage
+    recipients = RecipientsIn()
+    subject = HeaderText(max_length=limits.SUBJECT_MAX_CHARS)
+    body_text = BodyText()
+    body_html = BodyText()
+    in_reply_to_message_id = HeaderText(max_length=limits.SUBJECT_MAX_CHARS, allow_null=True, required=False)
+    reply_to = ReplyToText()
+    attachments = AttachmentsField(allow_null=True, required=False)
+    track_opens = StrictBoolean(allow_null=True, required=False)
+    auto_submitted = AutoSubmittedField()
 
 
 def _is_nested_deeper(value: Any, levels: int) -> bool:
@@ -119,6 +154,17 @@ class FlagsIn(InputSerializer[Flags]):
 class _LimitField(serializers.IntegerField):
     def __init__(self) -> None:
         super().__init__(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)
+
+
+class ThreadChangesIn(InputSerializer[ThreadChanges]):
+    """A folder to move to. Only the server moves into `blocked`."""
+
+    into = ThreadChanges
+    folder = serializers.ChoiceField(
+        choices=[f.value for f in Folder if f is not Folder.BLOCKED],
+        required=False,
+        error_messages={"invalid_choice": "Use one of: inbox, spam, archive."},
+    )
 
 
 class MessageQueryIn(InputSerializer[MessageQuery]):
@@ -170,6 +216,14 @@ class MessageOut(OutputSerializer):
     first_opened_at = serializers.DateTimeField(allow_null=True)
     open_count = serializers.IntegerField()
     import_job_id = serializers.UUIDField(allow_null=True)
+    # An addition of this server.
+    is_automatic = serializers.BooleanField(help_text="From a program or a list: do not answer it by a program.")
+    approval_state = serializers.ChoiceField(
+        choices=[state.value for state in ApprovalState],
+        allow_null=True,
+        help_text="`pending`: accepted, and held until a person approves it. Null: nobody had to.",
+    )
+    approval_reason = serializers.CharField(allow_null=True, help_text="Why it was not approved.")
     created_at = serializers.DateTimeField()
 
 
@@ -182,6 +236,8 @@ class AttachmentOut(serializers.Serializer[Any]):
     content_id = serializers.CharField(allow_null=True)
     is_inline = serializers.BooleanField()
     part_index = serializers.IntegerField()
+    # Addition of this server.
+    text_status = serializers.ChoiceField(choices=[s.value for s in TextStatus])
 
 
 class ReplyAllRecipientsOut(serializers.Serializer[Any]):
@@ -189,6 +245,41 @@ class ReplyAllRecipientsOut(serializers.Serializer[Any]):
 
     to = serializers.ListField(child=serializers.CharField())
     cc = serializers.ListField(child=serializers.CharField())
+
+
+class SignatureOut(serializers.Serializer[Any]):
+    """One DKIM signature."""
+
+    result = serializers.CharField(help_text="pass, fail, policy, temperror or permerror.")
+    domain = serializers.CharField(allow_null=True)
+    selector = serializers.CharField(allow_null=True)
+    reason = serializers.CharField(allow_null=True)
+
+
+class AuthenticationOut(serializers.Serializer[Any]):
+    """Whether a received message is of the domain it claims (results as in RFC 8601)."""
+
+    spf = serializers.CharField()
+    dkim = serializers.CharField(help_text="The best of the signatures.")
+    dmarc = serializers.CharField()
+    arc = serializers.CharField()
+    from_domain = serializers.CharField(allow_null=True)
+    aligned_from = serializers.CharField(allow_null=True, help_text="The From domain when it is proven, else null.")
+    aligned_by = serializers.CharField(allow_null=True, help_text="dkim, spf or arc.")
+    policy = serializers.CharField(allow_null=True, help_text="The DMARC policy of the From domain.")
+    spf_domain = serializers.CharField(allow_null=True)
+    signatures = SignatureOut(many=True)
+    sealers = serializers.ListField(child=serializers.CharField(), help_text="Of the ARC chain, newest first.")
+
+
+class SpamOut(serializers.Serializer[Any]):
+    """The spam score of a received message."""
+
+    scorer = serializers.CharField()
+    score = serializers.FloatField()
+    threshold = serializers.FloatField()
+    is_spam = serializers.BooleanField()
+    reasons = serializers.ListField(child=serializers.CharField())
 
 
 class MessageDetailOut(MessageOut):
@@ -203,6 +294,22 @@ class MessageDetailOut(MessageOut):
     attachment_metadata = AttachmentOut(many=True, allow_null=True)
     ses_message_id = serializers.CharField(allow_null=True, source="provider_message_id")
     reply_all_recipients = ReplyAllRecipientsOut(allow_null=True)
+    # Additions of this server.
+    authentication = AuthenticationOut(allow_null=True, help_text="Null for mail that was not evaluated.")
+    spam = SpamOut(allow_null=True, help_text="Null for mail that was not scored.")
+    extracted_text = serializers.CharField(allow_null=True, help_text="The body without quotes and signature.")
+
+    @staticmethod
+    def get_extracted_text(row: Message) -> str | None:
+        return new_text(row.content.body_text, row.content.body_html)
+
+    @staticmethod
+    def get_authentication(row: Message) -> dict[str, Any] | None:
+        return row.content.authentication
+
+    @staticmethod
+    def get_spam(row: Message) -> dict[str, Any] | None:
+        return row.content.spam
 
     @staticmethod
     def get_body_text(row: Message) -> str | None:
@@ -234,13 +341,19 @@ class ThreadOut(OutputSerializer):
     folder = serializers.ChoiceField(choices=[f.value for f in Folder])
     message_count = serializers.IntegerField()
     last_message_at = serializers.DateTimeField()
+    # Additions of this server: mail between agents that ran away waits here.
+    paused_reason = serializers.CharField(allow_null=True)
+    paused_until = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
 
 
 class ThreadDetailOut(ThreadOut):
-    """A thread with its messages, oldest first, without bodies."""
+    """A thread with its newest messages, oldest first, without bodies."""
 
     messages = MessageOut(many=True)
+    # Additions of this server.
+    has_more = serializers.BooleanField(help_text="There are messages before these.")
+    next_cursor = serializers.CharField(allow_null=True, help_text="Leads to the messages before these.")
 
 
 class ThreadPageOut(serializers.Serializer[Any]):
@@ -270,6 +383,10 @@ class MailboxOut(serializers.Serializer[Any]):
     signature_html = serializers.CharField(allow_null=True)
     signature_text = serializers.CharField(allow_null=True)
     signature_enabled = serializers.BooleanField()
+    # Additions of this server.
+    approval_required = serializers.BooleanField(help_text="What the agent sends waits for the approval of a person.")
+    sending_paused_at = serializers.DateTimeField(allow_null=True, help_text="Too much bounced: sends are refused.")
+    sending_paused_reason = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.response import Response
 
-from common.api.renderers import ApiJsonRenderer
+from common.api.renderers import json_response
 from common.api.viewsets import ApiRequest, ApiViewSet
-from common.errors import NotBuilt
-from identities.services.idempotency import read_key, run_once
+from common.unset import UNSET
+from identities.api.viewsets import MANAGERS, caller_profile
 from mail import selectors
+from mail.api import reading
 from mail.api import serializers as shapes
+from mail.api.mailbox_shapes import MailboxChangesIn, NewMailboxIn
+from mail.api.sending import IDEMPOTENCY, Send, send_once
 from mail.dates import range_end, range_start, zone
-from mail.models import Mailbox, Message
-from mail.rendering import mailbox_body
+from mail.models import Mailbox
+from mail.rendering import FilterModeNotice, mailbox_body
 from mail.services.attachments import attachment_link, read_attachment
-from mail.services.deleting import delete_message
+from mail.services.composing import prepare_message
+from mail.services.deleting import delete_message, delete_thread
+from mail.services.extracting import text_states
 from mail.services.flags import mark_read_by_fetch, set_flags
-from mail.services.queueing import PreparedMessage, SendMessage, prepare_message, queue_message
+from mail.services.mailboxes import delete_mailbox, open_mailbox, update_mailbox
+from mail.services.threads import move_thread
+from mail.transcripts import write_transcript
 from webhooks.services.legacy import legacy_urls
-
-_IDEMPOTENCY = [
-    OpenApiParameter("Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER),
-    OpenApiParameter("Prefer", OpenApiTypes.STR, OpenApiParameter.HEADER, description="`idempotency-replay`"),
-]
 
 
 class MailViewSet(ApiViewSet):
@@ -36,14 +40,11 @@ class MailViewSet(ApiViewSet):
     # A HEAD would mark a message read like the GET it stands for, and what OPTIONS says is in /api/schema.
     http_method_names = ["get", "post", "patch", "delete"]
 
-    @extend_schema(exclude=True)
-    def not_built(self, request: ApiRequest, **_: str) -> Response:
-        """A method of the contract that this release does not serve, on a path that it does."""
-        raise NotBuilt("This mail operation is not part of this release.", area="mail")
-
 
 class MailboxViewSet(MailViewSet):
     """Mailboxes that the caller may see."""
+
+    allowed_by_action: ClassVar[dict[str, Any]] = {"create": MANAGERS, "destroy": MANAGERS}
 
     @extend_schema(operation_id="mailboxes_list", responses=shapes.MailboxOut(many=True))
     def list(self, request: ApiRequest) -> Response:
@@ -56,62 +57,78 @@ class MailboxViewSet(MailViewSet):
     def retrieve(self, request: ApiRequest, address: str) -> Response:
         """One mailbox, by address, id, or local part on the platform domain."""
         row = selectors.get_mailbox(request.principal, address)
-        return Response(mailbox_body(row, legacy_urls([row.pk]).get(row.pk)))
+        return Response(_mailbox(row))
+
+    @extend_schema(operation_id="mailboxes_create", request=NewMailboxIn, responses={201: shapes.MailboxOut})
+    def create(self, request: ApiRequest) -> Response:
+        """A mailbox for an identity without one. Newer clients get theirs with the identity."""
+        new = NewMailboxIn.parse(request)
+        row = open_mailbox(request.principal, new, caller_profile(request))
+        return Response(_mailbox(row), status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="mailboxes_update", request=MailboxChangesIn, responses=shapes.MailboxOut)
+    def partial_update(self, request: ApiRequest, address: str) -> Response:
+        """Change the supplied fields. Display name and filter mode are those of the identity."""
+        changes = MailboxChangesIn.parse(request)
+        row = selectors.get_mailbox(request.principal, address)
+        row, notice = update_mailbox(request.principal, row, changes, caller_profile(request))
+        return Response(_mailbox(row, notice))
+
+    @extend_schema(operation_id="mailboxes_delete", responses={204: None})
+    def destroy(self, request: ApiRequest, address: str) -> Response:
+        """Hide a mailbox and stop receiving for it. What it holds is kept, but not reachable."""
+        delete_mailbox(request.principal, selectors.get_mailbox(request.principal, address, is_whole=False))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _mailbox(row: Mailbox, notice: FilterModeNotice | None = None) -> dict[str, Any]:
+    return mailbox_body(row, legacy_urls([row.pk]).get(row.pk), notice)
 
 
 class MessageViewSet(MailViewSet):
     """Messages of one mailbox."""
 
     @extend_schema(operation_id="messages_list", parameters=[shapes.MessageQueryIn], responses=shapes.MessagePageOut)
-    def list(self, request: ApiRequest, address: str) -> Response:
+    def list(self, request: ApiRequest, address: str) -> HttpResponse:
         """A page of messages, newest first, without bodies."""
         query = shapes.MessageQueryIn.parse_query(request)
         tz = zone(query.tz)
         since, until = range_start(query.start_datetime, tz), range_end(query.end_datetime, tz)
-        mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
-        page = selectors.list_messages(
+        page = selectors.list_messages_at(
             request.principal,
-            mailbox,
+            address,
             limit=query.limit,
             cursor=query.cursor,
             direction=query.direction,
             since=since,
             until=until,
         )
-        return Response(page.body)
+        return json_response(page.body)
 
     @extend_schema(operation_id="messages_retrieve", responses=shapes.MessageDetailOut)
-    def retrieve(self, request: ApiRequest, address: str, message_id: str) -> Response:
+    def retrieve(self, request: ApiRequest, address: str, message_id: str) -> HttpResponse:
         """One message with its bodies. With an API key this marks an inbound message read."""
-        mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
-        message = selectors.get_message(request.principal, mailbox, message_id)
+        message = selectors.get_message_at(request.principal, address, message_id)
         mark_read_by_fetch(request.principal, message)
-        return Response(shapes.MessageDetailOut.render(message))
+        body = shapes.MessageDetailOut.render(message)
+        body["attachment_metadata"] = text_states(message)
+        return json_response(body)
 
     @extend_schema(
         operation_id="messages_send",
         request=shapes.SendMessageIn,
         responses={201: shapes.MessageOut},
-        parameters=_IDEMPOTENCY,
+        parameters=IDEMPOTENCY,
     )
     def create(self, request: ApiRequest, address: str) -> HttpResponse:
         """Accept a message for sending. The answer says `queued`; the worker sends it right after."""
         mailbox = selectors.get_mailbox(request.principal, address)
         send = shapes.SendMessageIn.parse(request)
-        key = read_key(
-            request.headers.get("Idempotency-Key"),
-            request.headers.get("Prefer"),
-            organization_id=mailbox.organization_id,
-            sender_id=mailbox.pk,
-            operation="mail.send",
-            body=request.data,
+        return send_once(
+            request,
+            mailbox,
+            Send("mail.send", request.data, lambda: prepare_message(request.principal, mailbox, send)),
         )
-        answer = run_once(
-            key,
-            prepare=lambda: prepare_message(request.principal, mailbox, send),
-            work=lambda prepared: _queue(request, mailbox, send, prepared),
-        )
-        return HttpResponse(answer.body, status=answer.status, content_type="application/json")
 
     @extend_schema(operation_id="messages_update", request=shapes.FlagsIn, responses=shapes.MessageOut)
     def partial_update(self, request: ApiRequest, address: str, message_id: str) -> Response:
@@ -150,13 +167,6 @@ class MessageViewSet(MailViewSet):
         return Response(body)
 
 
-def _queue(
-    request: ApiRequest, mailbox: Mailbox, send: SendMessage, prepared: PreparedMessage
-) -> tuple[Message, int, bytes]:
-    message = queue_message(request.principal, mailbox, send, prepared)
-    return message, status.HTTP_201_CREATED, ApiJsonRenderer().render(shapes.MessageOut.render(message))
-
-
 class ThreadViewSet(MailViewSet):
     """Threads of one mailbox."""
 
@@ -176,13 +186,41 @@ class ThreadViewSet(MailViewSet):
         mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
         return Response(selectors.thread_folders(request.principal, mailbox))
 
-    @extend_schema(operation_id="threads_retrieve", responses=shapes.ThreadDetailOut)
+    @extend_schema(operation_id="threads_retrieve", parameters=[reading.ThreadPageIn], responses=shapes.ThreadDetailOut)
     def retrieve(self, request: ApiRequest, address: str, thread_id: str) -> Response:
-        """A thread with its messages, oldest first. Marks nothing read."""
+        """A thread with its newest messages, oldest first; `cursor` leads to those before. Marks nothing read."""
+        query = reading.ThreadPageIn.parse_query(request)
         mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
         thread = selectors.get_thread(request.principal, mailbox, thread_id)
-        messages = shapes.MessageOut.render_many(selectors.thread_messages(request.principal, thread))
-        return Response({**shapes.ThreadOut.render(thread), "messages": messages})
+        page = selectors.thread_messages(request.principal, thread, limit=query.limit, cursor=query.cursor)
+        return Response(reading.thread_body(thread, page))
+
+    @extend_schema(operation_id="threads_text", parameters=[reading.TranscriptIn], responses=reading.TranscriptOut)
+    def text(self, request: ApiRequest, address: str, thread_id: str) -> Response:
+        """The conversation as one text within a budget, newest message last. Marks nothing read."""
+        query = reading.TranscriptIn.parse_query(request)
+        mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
+        thread = selectors.get_thread(request.principal, mailbox, thread_id)
+        budget = query.budget_bytes
+        found = write_transcript(thread, selectors.thread_contents(request.principal, thread), budget)
+        return Response(reading.TranscriptOut.render(found))
+
+    @extend_schema(operation_id="threads_update", request=shapes.ThreadChangesIn, responses=shapes.ThreadOut)
+    def partial_update(self, request: ApiRequest, address: str, thread_id: str) -> Response:
+        """Move a thread to another folder. Only people and admin keys see, and so move, blocked ones."""
+        changes = shapes.ThreadChangesIn.parse(request)
+        mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
+        thread = selectors.get_thread(request.principal, mailbox, thread_id)
+        if changes.folder is not UNSET:
+            move_thread(thread, changes.folder)
+        return Response(shapes.ThreadOut.render(thread))
+
+    @extend_schema(operation_id="threads_delete", responses={204: None})
+    def destroy(self, request: ApiRequest, address: str, thread_id: str) -> Response:
+        """Delete a thread with its messages; their storage is free at once."""
+        mailbox = selectors.get_mailbox(request.principal, address, is_whole=False)
+        delete_thread(selectors.get_thread(request.principal, mailbox, thread_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class BlobViewSet(ApiViewSet):

@@ -9,9 +9,11 @@ import threading
 import structlog
 from django.conf import settings
 
+from mail.ingress.assessing import Assessor
 from mail.ingress.committer import GroupCommitter
 from mail.ingress.handler import IngressHandler
 from mail.ingress.protocol import IngressProtocol, OpenSessions
+from mail.trust.config import load_config
 
 log = structlog.get_logger(__name__)
 
@@ -22,13 +24,14 @@ _BACKLOG = 512
 class SmtpServer:
     """`start()` binds (raises OSError) and returns; `stop()` closes sessions after what they have in hand is stored."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, assessor: Assessor | None = None) -> None:
         self._host, self._port = host, port
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="smtp", daemon=True)
         self._sessions = OpenSessions(settings.SMTP_MAX_SESSIONS_PER_IP)
         self._committer = GroupCommitter(self._loop, arriving=lambda: self._sessions.receiving)
-        self._handler = IngressHandler(self._committer)
+        self._assessor = assessor or Assessor(load_config())
+        self._handler = IngressHandler(self._committer, self._assessor)
         self._server: asyncio.Server | None = None
         self.address: tuple[str, int] = (host, port)
 
@@ -49,6 +52,7 @@ class SmtpServer:
         asyncio.run_coroutine_threadsafe(self._shut_down(timeout / 2), self._loop).result(timeout)
         self._committer.stop(timeout / 4)
         self._handler.close()
+        self._assessor.close(self._loop)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout / 4)
 

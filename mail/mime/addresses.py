@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+import idna
+
+from mail.lookalikes import has_hidden_characters, is_lookalike_domain
 from mail.mime.headers import remove_controls
 
 MAX_ADDRESSES = 10_000
@@ -45,12 +48,29 @@ class Address(NamedTuple):
 
 
 def normalize_address(value: str) -> str:
-    """Return a bare address with its domain in lower case, or ``""`` when it is none."""
+    """Return a bare address with its domain in lower case, or ``""`` when it is none.
+
+    A domain that imitates another one with foreign letters is written as DNS has it
+    (``xn--...``), as browsers do; an address with characters that nobody sees is none.
+    """
     value = value.strip()
     if len(value) > MAX_ADDRESS_CHARS or not _ADDRESS.fullmatch(value):
         return ""
     local, _at, domain = value.rpartition("@")
-    return f"{local}@{domain.lower()}"
+    domain = domain.lower()
+    if not value.isascii():
+        if has_hidden_characters(value):
+            return ""
+        if not domain.isascii() and is_lookalike_domain(domain):
+            domain = _ascii_domain(domain)
+    return f"{local}@{domain}" if domain else ""
+
+
+def _ascii_domain(domain: str) -> str:
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        return ""
 
 
 class _Reader:

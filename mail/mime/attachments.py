@@ -53,6 +53,8 @@ class AttachmentPart:
     size: int
     content_id: str | None
     is_inline: bool
+    charset: str | None = None
+    """Of a text, as the sender wrote it; not checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,10 @@ def _content_type(part: Part) -> str:
     return part.content_type
 
 
+def _charset(part: Part) -> str | None:
+    return part.parameters.get("charset") if part.content_type.startswith("text/") else None
+
+
 def _content_id(part: Part, defects: Defects) -> str | None:
     values = part.headers.get(b"content-id")
     if not values:
@@ -172,6 +178,6 @@ def describe_attachments(
         content_id = _content_id(part, defects)
         is_inline = part.disposition == "inline" or (part.disposition is None and content_id is not None)
         yield AttachmentContent(
-            AttachmentPart(index, filename, _content_type(part), len(content), content_id, is_inline),
+            AttachmentPart(index, filename, _content_type(part), len(content), content_id, is_inline, _charset(part)),
             content,
         )

@@ -100,6 +100,15 @@ class _Entity:
         return self.headers.encode() + b"\r\n" + self.body
 
 
+def is_sendable_type(content_type: str) -> bool:
+    """Whether an attachment may have it: the type of a single file, with parameters or without."""
+    return (
+        len(content_type) <= _MAX_CONTENT_TYPE_CHARS
+        and bool(_CONTENT_TYPE.fullmatch(content_type))
+        and not content_type.lower().startswith("multipart/")
+    )
+
+
 def new_message_id(domain: str) -> str:
     """Return a Message-ID that no other message has, on the sending domain.
 
@@ -160,11 +169,7 @@ def _encode_message(content: bytes) -> tuple[str, bytes]:
 def _attachment_entity(attachment: OutgoingAttachment, *, inline: bool) -> _Entity:
     content_type = attachment.content_type
     check_header_value("attachment content_type", content_type)
-    if (
-        len(content_type) > _MAX_CONTENT_TYPE_CHARS
-        or not _CONTENT_TYPE.fullmatch(content_type)
-        or content_type.lower().startswith("multipart/")
-    ):
+    if not is_sendable_type(content_type):
         raise ValueError("attachment content_type must be a type/subtype of a single file.")
     check_header_value("attachment filename", attachment.filename)
     headers = f"Content-Type: {content_type}\r\n"

@@ -57,7 +57,8 @@ _EXTENDED_NAME = re.compile(r"([^*]+)\*(?:(\d{1,4})(\*)?)?")
 _QUOTED_PAIR = re.compile(r"\\([\"\\])")
 _CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 _WHITESPACE_CONTROLS = str.maketrans(dict.fromkeys("\t\n\r\v\f\x85\u2028\u2029", " "))
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Bidirectional embeddings, overrides and isolates turn the text around them: in a name they only ever deceive.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _COMMON_DATE = re.compile(
     r"(?:[A-Za-z]{3},)?\s*(\d{1,2})\s+([A-Za-z]{3})\s+(\d{4})\s+"
     r"(\d\d):(\d\d)(?::(\d\d))?\s+([+-])(\d\d)(\d\d)\b",
@@ -121,7 +122,7 @@ def unfold(raw: bytes, defects: Defects) -> str:
 
 
 def remove_controls(value: str) -> str:
-    """Turn line breaks and tabs into spaces, remove other controls and lone surrogates."""
+    """Turn line breaks and tabs into spaces, remove other controls, changes of direction and lone surrogates."""
     if value.isprintable():
         return value
     return _CONTROLS.sub("", value.translate(_WHITESPACE_CONTROLS))

@@ -47,6 +47,7 @@ __all__ = [
     "ParsedMail",
     "extract_attachment",
     "extract_attachments",
+    "iter_attachments",
     "parse_mail",
 ]
 
@@ -230,7 +231,8 @@ def parse_mail(raw: bytes) -> ParsedMail:
     )
 
 
-def _attachments(raw: bytes, only: int | None) -> Iterator[AttachmentContent]:
+def iter_attachments(raw: bytes, only: int | None = None) -> Iterator[AttachmentContent]:
+    """Yield all attachments, one held at a time; see :func:`extract_attachment`."""
     defects = Defects()
     raw = normalize_line_ends(raw, defects)
     contents = choose_contents(parse_structure(raw, defects))
@@ -244,9 +246,9 @@ def extract_attachment(raw: bytes, part_index: int) -> AttachmentContent | None:
     """
     if part_index < 0:
         return None
-    return next(_attachments(raw, part_index), None)
+    return next(iter_attachments(raw, part_index), None)
 
 
 def extract_attachments(raw: bytes) -> list[AttachmentContent]:
     """Return all attachments in the order of the message; see :func:`extract_attachment`."""
-    return list(_attachments(raw, None))
+    return list(iter_attachments(raw))

@@ -9,6 +9,7 @@ from django.db import models
 from common.clock import now
 from common.ids import uuid7
 from mail.enums import DkimAlgorithm
+from mail.models.sending_domain import SendingDomain
 
 
 class DkimKey(models.Model):
@@ -21,6 +22,17 @@ class DkimKey(models.Model):
     sealed_private_key = models.BinaryField(editable=False)
     dns_record = models.TextField(help_text="The TXT record to publish.")
     is_active = models.BooleanField(default=True)
+    sending_domain = models.ForeignKey(
+        SendingDomain,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="dkim_keys",
+        help_text="Empty: made by an operator, for the platform domain.",
+    )
+    retire_at = models.DateTimeField(
+        null=True, blank=True, help_text="Replaced by a newer key; the record stays published until then."
+    )
     created_at = models.DateTimeField(default=now, editable=False)
 
     class Meta:

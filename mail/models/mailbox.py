@@ -40,6 +40,17 @@ class Mailbox(models.Model):
     signature_html = models.TextField(null=True, blank=True)
     signature_text = models.TextField(null=True, blank=True)
     signature_enabled = models.BooleanField(default=False)
+    approval_required = models.BooleanField(
+        default=False, db_default=False, help_text="What the agent sends waits for the approval of a person."
+    )
+    # Set by the bounce brake (mail/services/bounce_brake.py): nothing more goes out until a person says so.
+    sending_paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sending_paused_reason = models.TextField(null=True, blank=True, editable=False)
+    # What bounced before does not count again.
+    sending_resumed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Made with its identity, without anybody asking for it in particular, and not configured since: clients until 0.3.1
+    # create a mailbox next, which then takes the place of this one while it is empty.
+    is_untouched = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -10,6 +10,7 @@ from django.db.models import Q
 from common.clock import now
 from common.ids import uuid7
 from common.principal import Principal
+from mail.approvals import ApprovalState
 from mail.enums import Direction, MessageStatus
 from mail.models.mailbox import Mailbox
 from mail.models.thread import Thread
@@ -22,8 +23,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Without deleted ones."""
         return self.filter(deleted_at__isnull=True)
 
-    def visible_to(self, principal: Principal, mailbox: Mailbox) -> Self:
-        """Messages of a visible mailbox; agent keys never see blocked ones."""
+    def visible_to(self, principal: Principal, mailbox: Mailbox | models.QuerySet[Mailbox, Any]) -> Self:
+        """Messages of a visible mailbox (or of the one a query finds); agent keys never see blocked ones."""
         rows = self.alive().filter(mailbox=mailbox)
         return rows.filter(is_blocked=False) if principal.is_agent else rows
 
@@ -52,16 +53,26 @@ class Message(models.Model):
     # Copied from the thread's folder, so that lists for agent keys need no join.
     is_blocked = models.BooleanField(default=False)
     is_forward = models.BooleanField(default=False)
+    # From a program or a list (RFC 3834): not to be answered by a program.
+    is_automatic = models.BooleanField(default=False, db_default=False)
     # True when there is an attachment that is not shown inline. Stored, so that lists need not read the metadata.
     has_attachments = models.BooleanField(default=False)
     attachment_metadata = models.JSONField(null=True, blank=True)
     size_bytes = models.BigIntegerField(default=0)
     first_opened_at = models.DateTimeField(null=True, blank=True)
     open_count = models.PositiveIntegerField(default=0)
+    # Whether what goes out carries the image that sees opens. What is stored never does.
+    tracks_opens = models.BooleanField(default=False, db_default=False)
+    last_opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     import_job_id = models.UUIDField(null=True, blank=True)
     provider_message_id = models.TextField(null=True, blank=True)
-    # Fingerprint of an inbound message: the same mail delivered twice is stored once. Null on outbound rows.
+    # Fingerprint of an inbound or imported message: the same mail is stored once. Null on rows of sent mail.
     dedup_key = models.CharField(max_length=64, null=True, blank=True, editable=False)
+    # Null: nobody had to approve it (mail/approvals.py). The reason is for the agent to read.
+    approval_state = models.CharField(
+        max_length=16, null=True, blank=True, choices=[(s.value, s.value) for s in ApprovalState]
+    )
+    approval_reason = models.TextField(null=True, blank=True)
     created_at = models.DateTimeField(default=now)
     updated_at = models.DateTimeField(default=now)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -84,6 +95,9 @@ class Message(models.Model):
             models.Index(fields=["mailbox", "message_id"], name="message_by_message_id"),
             models.Index(fields=["thread", "created_at", "id"], name="message_in_thread"),
             models.Index(fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="message_deleted"),
+            models.Index(
+                fields=["import_job_id", "id"], condition=Q(import_job_id__isnull=False), name="message_imported"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -98,6 +112,9 @@ class MessageContent(models.Model):
     body_html = models.TextField(null=True)
     raw_inline = models.BinaryField(null=True)
     raw_key = models.CharField(max_length=64, null=True, db_index=True)
+    # What the evaluation on receipt found (mail/trust/verdicts.py); null for mail that was not evaluated.
+    authentication = models.JSONField(null=True)
+    spam = models.JSONField(null=True)
 
     def __str__(self) -> str:
         return str(self.message_id)

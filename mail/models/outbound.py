@@ -18,6 +18,8 @@ class OutboundJob(models.Model):
 
     message = models.OneToOneField(Message, on_delete=models.CASCADE, primary_key=True, related_name="job")
     is_open = models.BooleanField(default=True)
+    # Recipients on this server have theirs; what is left is for other servers, and has threads of its own.
+    is_relaying = models.BooleanField(default=False, db_default=False)
     due_at = models.DateTimeField(default=now)
     leased_until = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -47,6 +49,9 @@ class OutboundRecipient(models.Model):
     class Meta:
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["message", "address"], name="outbound_recipient_once")
+        ]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["provider_id"], condition=~Q(provider_id=""), name="outbound_by_provider_id")
         ]
 
     def __str__(self) -> str:
@@ -89,6 +94,9 @@ class SandboxMail(models.Model):
     class Meta:
         verbose_name_plural = "sandbox mail"
         ordering: ClassVar[list[str]] = ["-created_at"]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization_id", "-created_at", "-id"], name="sandbox_newest")
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -32,6 +32,10 @@ class Thread(models.Model):
     folder = models.CharField(max_length=16, default=Folder.INBOX.value, choices=[(f.value, f.value) for f in Folder])
     message_count = models.PositiveIntegerField(default=0)
     last_message_at = models.DateTimeField()
+    # The brake on mail between agents (mail/services/exchanges.py).
+    paused_until = models.DateTimeField(null=True, blank=True)
+    paused_reason = models.TextField(null=True, blank=True)
+    resumed_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -49,6 +53,7 @@ class Thread(models.Model):
                 condition=Q(deleted_at__isnull=True),
                 name="thread_folder_newest",
             ),
+            models.Index(fields=["paused_until"], condition=Q(paused_until__isnull=False), name="thread_paused"),
         ]
 
     def __str__(self) -> str:

@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     # A temporary failure (SMTP 4xx, connection refused): try again later.
     DEFERRED = "deferred"
+    # Nothing was said to any server, for reasons of this one: try again soon, without counting it as a try.
+    NOT_TRIED = "not_tried"
     # A permanent failure (SMTP 5xx): never try again.
     REFUSED = "refused"
 
@@ -28,6 +30,12 @@ class Envelope:
     sender: str
     recipients: tuple[str, ...]
     content: bytes
+    # Makes the envelope sender for the recipients of one SMTP transaction; without it, that is `sender`.
+    return_path: Callable[[Sequence[str]], str] | None = None
+
+    def sender_for(self, recipients: Sequence[str]) -> str:
+        """Where bounces of a transaction for these recipients go."""
+        return self.sender if self.return_path is None else self.return_path(recipients)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,12 @@ _NOT_PASSED_ON = frozenset(
 )
 # Headers that make a provider keep what it would otherwise replace.
 _PROVIDER_HEADERS: dict[str, dict[str, str]] = {"postmark": {"X-PM-KeepID": "true"}}
+# What providers that keep custom data with a message are told, and send back with every event about it. (Others have
+# nothing of the kind, or put it into a header that the recipient sees.)
+ROW_KEY = "inkbox_message"
+KEEPS_METADATA = frozenset(
+    {"mailgun", "mailjet", "mailtrap", "mandrill", "postmark", "sendgrid", "sparkpost", "unisender_go"}
+)
 # The account is wrong, not the message (credentials, payment, an unverified domain), or it is too early: worth a retry.
 _ACCOUNT_STATUSES = frozenset({401, 402, 403, 408, 425, 429})
 # A gateway gave up on the provider's own server, which may have taken the message.
@@ -87,6 +93,7 @@ class OutgoingMail(EmailMultiAlternatives):
     """A Django message made from finished MIME: fields for APIs that want fields, the very bytes for the others."""
 
     raw: bytes = b""
+    metadata: dict[str, str]
 
     def message(self, *args: Any, **kwargs: Any) -> Any:
         exact = email.message_from_bytes(self.raw, _class=_ExactMime)
@@ -226,17 +233,13 @@ class AnymailTransport:
         once = HandOffOnce(hand_off)
         mime = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(mime, MimeMessage)
-        return send_in_parts(
-            envelope,
-            once,
-            [
-                (
-                    split.addresses,
-                    partial(self._call, to_django_message(self.esp, envelope.content, mime, split), split, once),
-                )
-                for split in split_recipients(mime, envelope.recipients)
-            ],
-        )
+        parts = []
+        for split in split_recipients(mime, envelope.recipients):
+            message = to_django_message(self.esp, envelope.content, mime, split)
+            if self.esp in KEEPS_METADATA:
+                message.metadata = {ROW_KEY: str(envelope.message_row_id)}
+            parts.append((split.addresses, partial(self._call, message, split, once)))
+        return send_in_parts(envelope, once, parts)
 
     def _call(self, message: OutgoingMail, split: Split, hand_off: Callable[[], None]) -> list[RecipientResult]:
         try:

@@ -17,6 +17,9 @@ import dns.resolver
 from common.db import refuse_in_transaction
 from common.http import is_public
 from mail.providers.base import Envelope, Outcome, RecipientResult
+from mail.providers.domain_slots import DomainSlots
+from mail.providers.idle_sessions import IdleSessions
+from mail.providers.mta_sts import Mode, PolicyStore, fetch_policy
 from mail.providers.outcomes import HandOffOnce, same_for_all, send_in_parts
 from mail.providers.smtp_client import Submission, deliver, smtp_address
 from mail.providers.smtp_session import HostUnavailable, Server, Timeouts, Tls
@@ -26,7 +29,7 @@ HOSTS_MAX = 5
 ADDRESSES_PER_HOST_MAX = 2
 DNS_SECONDS = 15.0
 # Nothing new is started after this; what is left is tried with the next attempt. With the longest single transaction
-# it stays under limits.SEND_LEASE.
+# it stays under limits.RELAY_LEASE.
 START_SECONDS = 120.0
 
 
@@ -57,7 +60,7 @@ class MailHost:
 
 
 class MxTransport:
-    """Delivers to each recipient domain itself, with opportunistic TLS (RFC 7435).
+    """Delivers to each recipient domain itself, with opportunistic TLS (RFC 7435), verified where MTA-STS promises it.
 
     Recipients are grouped by domain, and every domain has its own transaction and outcome. `hand_off` is called once,
     before the first content of any domain. When the answer of some domains is lost, the others are still served, and
@@ -73,7 +76,17 @@ class MxTransport:
         port: int = SMTP_PORT,
         allow_private: bool = False,
         timeouts: Timeouts | None = None,
+        slots: DomainSlots | None = None,
+        sessions: IdleSessions | None = None,
+        has_sts: bool = False,
+        policy_port: int = 443,
+        ca_file: str = "",
     ) -> None:
+        self._slots = slots
+        self._sessions = sessions
+        self._ca_file = ca_file
+        self._policy_port = policy_port
+        self._policies = PolicyStore(self._texts, self._fetch_policy) if has_sts else None
         self._resolver = resolver
         self._port = port
         self._allow_private = allow_private
@@ -89,17 +102,32 @@ class MxTransport:
         secrets.SystemRandom().shuffle(groups)
         parts: list[tuple[Sequence[str], Callable[[], Sequence[RecipientResult]]]] = [((), lambda: refused)]
         for domain, recipients in groups:
-            submission = Submission(envelope.sender, tuple(recipients), envelope.content)
-            parts.append((recipients, partial(self._send_to_domain, domain, submission, once, stop_at)))
+            submission = Submission(envelope.sender_for(recipients), tuple(recipients), envelope.content)
+            parts.append((recipients, partial(self._send_in_turn, domain, submission, once, stop_at)))
         return send_in_parts(envelope, once, parts)
+
+    def _send_in_turn(
+        self, domain: str, submission: Submission, hand_off: Callable[[], None], stop_at: float
+    ) -> list[RecipientResult]:
+        """One domain, when this process is not busy enough with it already."""
+        if time.monotonic() > stop_at:
+            return same_for_all(submission.recipients, Outcome.NOT_TRIED, "Other domains took too long; not tried yet.")
+        if self._slots is None:
+            return self._send_to_domain(domain, submission, hand_off, stop_at)
+        with self._slots.take(domain) as is_free:
+            if not is_free:
+                detail = "Other messages to this domain are on their way; not tried yet."
+                return same_for_all(submission.recipients, Outcome.NOT_TRIED, detail)
+            return self._send_to_domain(domain, submission, hand_off, stop_at)
 
     def _send_to_domain(
         self, domain: str, submission: Submission, hand_off: Callable[[], None], stop_at: float
     ) -> list[RecipientResult]:
-        if time.monotonic() > stop_at:
-            return same_for_all(submission.recipients, Outcome.DEFERRED, "Other domains took too long; not tried yet.")
+        tls = Tls.AUTO
         try:
             hosts = self.mail_hosts(domain)
+            if self._must_verify(domain):
+                tls, hosts = Tls.REQUIRE, self._promised(domain, hosts)
         except Undeliverable as error:
             return same_for_all(submission.recipients, Outcome.REFUSED, str(error))
         except LookupFailed as error:
@@ -111,13 +139,43 @@ class MxTransport:
                 failures.append(HostUnavailable("The domain's mail hosts took too long."))
                 break
             try:
-                return deliver(Server(name, self._port, Tls.AUTO, address), submission, hand_off, self._timeouts)
+                server = Server(name, self._port, tls, address, ca_file=self._ca_file)
+                return deliver(server, submission, hand_off, self._timeouts, self._sessions)
             except HostUnavailable as error:
                 failures.append(error)
         # A domain whose every host says 554 instead of a greeting does not want this mail; anything else may change.
         is_permanent = all(failure.is_permanent for failure in failures)
         outcome = Outcome.REFUSED if is_permanent else Outcome.DEFERRED
         return same_for_all(submission.recipients, outcome, failures[-1].detail)
+
+    def _must_verify(self, domain: str) -> bool:
+        """Whether the domain promises verified TLS, so that nothing less may be used (RFC 8461 section 5)."""
+        if self._policies is None or domain.startswith("["):
+            return False
+        policy = self._policies.policy_for(domain)
+        return policy is not None and policy.mode is Mode.ENFORCE
+
+    def _promised(self, domain: str, hosts: Sequence[MailHost]) -> list[MailHost]:
+        """Those hosts that the policy names. Raises LookupFailed when it names none: DNS may be lying."""
+        policy = self._policies.policy_for(domain) if self._policies is not None else None
+        promised = [host for host in hosts if policy is None or policy.allows(host.name)]
+        if not promised:
+            raise LookupFailed("451 4.7.5 None of the domain's mail hosts is allowed by its MTA-STS policy.")
+        return promised
+
+    def _texts(self, name: str) -> list[str]:
+        try:
+            return [b"".join(record.strings).decode("utf-8", "replace") for record in self._lookup(name, "TXT")]
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            return []
+
+    def _fetch_policy(self, domain: str) -> str | None:
+        host = f"mta-sts.{domain}"
+        try:
+            addresses = self._allowed(self._addresses(host), host)
+        except (LookupFailed, Undeliverable):
+            return None
+        return fetch_policy(domain, addresses[:ADDRESSES_PER_HOST_MAX], self._policy_port, self._ca_file)
 
     def mail_hosts(self, domain: str) -> list[MailHost]:
         """The hosts to try in order, at most HOSTS_MAX, each with at least one allowed address.

@@ -14,7 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
 
 from mail.providers.base import Transport
+from mail.providers.domain_slots import DomainSlots
 from mail.providers.esp import AnymailTransport, backend_path
+from mail.providers.idle_sessions import IdleSessions
 from mail.providers.mx import MxTransport
 from mail.providers.sandbox import SandboxTransport
 from mail.providers.smarthost import SmarthostTransport
@@ -99,11 +101,12 @@ def _parse_options(parts: SplitResult) -> dict[str, str]:
 def build_transport(setting: TransportSetting) -> Transport:
     """The transport of a parsed setting."""
     if setting.kind == "mx":
-        return MxTransport()
+        slots = DomainSlots(settings.MX_CONNECTIONS_PER_DOMAIN)
+        return MxTransport(slots=slots, sessions=IdleSessions(), has_sts=True)
     if setting.kind == "anymail":
         return AnymailTransport(setting.esp)
     if setting.server is not None:
-        return SmarthostTransport(setting.server)
+        return SmarthostTransport(setting.server, sessions=IdleSessions())
     return SandboxTransport()
 
 
@@ -115,6 +118,14 @@ def _transport(text: str) -> Transport:
 def transport() -> Transport:
     """The transport of this installation (settings.MAIL_TRANSPORT). Raises BadTransport."""
     return _transport(settings.MAIL_TRANSPORT)
+
+
+def speaks_smtp(text: str) -> bool:
+    """Whether a setting stands for a transport that takes a return path: MX or a smarthost. False for a broken one."""
+    try:
+        return parse_transport(text).kind in ("mx", "smtp")
+    except BadTransport:
+        return False
 
 
 def check_transport_setting(text: str) -> str | None:

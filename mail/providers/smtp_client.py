@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from common.db import refuse_in_transaction
 from mail.mime.encode import encode_domain
 from mail.providers.base import Outcome, RecipientResult
+from mail.providers.idle_sessions import IdleSessions
 from mail.providers.outcomes import PartlyUnknown, clean_detail, in_order
 from mail.providers.smtp_session import (
     HostUnavailable,
@@ -66,27 +67,45 @@ def smtp_content(content: bytes) -> bytes:
 
 
 def deliver(
-    server: Server, submission: Submission, hand_off: Callable[[], None], timeouts: Timeouts | None = None
+    server: Server,
+    submission: Submission,
+    hand_off: Callable[[], None],
+    timeouts: Timeouts | None = None,
+    sessions: IdleSessions | None = None,
 ) -> list[RecipientResult]:
     """Offer a message to one server and return a result for every recipient.
 
     Raises HostUnavailable when no transaction could be started, and PartlyUnknown when the connection was lost between
     the end of the content and the server's answer to it. A connection lost earlier, even inside the content, is
     DEFERRED: a server must not deliver what it has not seen the end of (RFC 5321 section 4.1.1.4).
+
+    With `sessions` the connection may be one that was kept, and is kept for the next message.
     """
     refuse_in_transaction("Sending mail")
     timeouts = timeouts or Timeouts()
+    session = sessions.take(server, timeouts) if sessions is not None else None
+    if session is None:
+        session = _open(server, timeouts)
+    has_ended = False
     try:
-        session = open_session(server, timeouts)
+        results = _Transaction(session, submission, timeouts).run(hand_off)
+        has_ended = True
+    finally:
+        if sessions is not None and has_ended:
+            sessions.give_back(server, session, timeouts)
+        else:
+            session.goodbye(timeouts.goodbye)
+    return results
+
+
+def _open(server: Server, timeouts: Timeouts) -> Session:
+    try:
+        return open_session(server, timeouts)
     except TlsFailed as error:
         if server.tls is not Tls.AUTO or server.username:
             raise HostUnavailable(f"{server.host}: {error}") from error
         # RFC 7435: when opportunistic encryption cannot be had, the mail still goes.
-        session = open_session(Server(server.host, server.port, Tls.OFF, server.address), timeouts)
-    try:
-        return _Transaction(session, submission, timeouts).run(hand_off)
-    finally:
-        session.goodbye(timeouts.goodbye)
+        return open_session(Server(server.host, server.port, Tls.OFF, server.address), timeouts)
 
 
 def _outcome(code: int) -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -37,28 +37,43 @@ class AttachmentLink:
     expires_in: int
 
 
-def check_attachments(attachments: Sequence[OutgoingAttachment], body_html: str | None) -> None:
-    """Refuse what is not sent (contract mail.md 4.4). Raises Invalid naming the field."""
+def check_attachments(
+    attachments: Sequence[OutgoingAttachment],
+    body_html: str | None,
+    *,
+    field: str = "attachments",
+    is_complete: bool = True,
+    taken: Collection[str | None] = (),
+) -> None:
+    """Refuse what is not sent (contract mail.md 4.4). Raises Invalid naming the field.
+
+    Until a message `is_complete` its HTML may still come. `taken` are the content ids it has already.
+    """
     if sum(len(a.content) for a in attachments) > limits.ATTACHMENTS_TOTAL_BYTES:
-        raise Invalid("Attachments are larger than 25 MB together. Send fewer.", loc=("body", "attachments"))
-    seen: set[str] = set()
+        raise Invalid("Attachments are larger than 25 MB together. Send fewer.", loc=("body", field))
+    seen = set(taken)
     for index, attachment in enumerate(attachments):
-        loc = ("body", "attachments", index)
+        loc = ("body", field, index)
         if is_blocked_filename(attachment.filename):
             raise Invalid("Files of this type are not sent. Put it into an archive.", loc=(*loc, "filename"))
         if attachment.content_type.lower().startswith("multipart/"):
             raise Invalid("Send the type of a single file.", loc=(*loc, "content_type"))
         if attachment.content_id is None:
             continue
-        if not _CONTENT_ID.fullmatch(attachment.content_id):
+        if not is_sendable_content_id(attachment.content_id):
             raise Invalid("A content_id is printable ASCII without spaces, < and >.", loc=(*loc, "content_id"))
-        if not body_html:
+        if is_complete and not body_html:
             raise Invalid("An inline image needs body_html that shows it.", loc=(*loc, "content_id"))
         if not attachment.content_type.lower().startswith("image/"):
             raise Invalid("Only image/* attachments can be inline.", loc=(*loc, "content_type"))
         if attachment.content_id in seen:
             raise Invalid("Each content_id may be used once in a message.", loc=(*loc, "content_id"))
         seen.add(attachment.content_id)
+
+
+def is_sendable_content_id(content_id: str) -> bool:
+    """Whether it can stand in a header and in `cid:` as it is."""
+    return bool(_CONTENT_ID.fullmatch(content_id))
 
 
 def is_blocked_filename(name: str) -> bool:

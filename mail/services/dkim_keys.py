@@ -20,7 +20,7 @@ from mail.models import DkimKey
 
 log = structlog.get_logger(__name__)
 
-_PURPOSE = "mail.dkim"
+KEY_PURPOSE = "mail.dkim"
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 _DOMAIN_MAX_CHARS = 253
@@ -56,7 +56,7 @@ def create_dkim_key(domain: str, selector: str, algorithm: DkimAlgorithm) -> Dki
                 domain=domain,
                 selector=selector,
                 algorithm=algorithm.value,
-                sealed_private_key=seal(_PURPOSE, pem),
+                sealed_private_key=seal(KEY_PURPOSE, pem),
                 dns_record=record,
                 is_active=not DkimKey.objects.filter(domain=domain, algorithm=algorithm.value, is_active=True).exists(),
             )
@@ -146,7 +146,7 @@ def _sign_with(key: DkimKey, content: bytes) -> bytes:
 @lru_cache(maxsize=128)
 def _unsealed(sealed: bytes) -> bytes:
     """The private key; cached by its sealed form, which never changes for a key."""
-    return unseal(_PURPOSE, sealed)
+    return unseal(KEY_PURPOSE, sealed)
 
 
 def _clean_domain(domain: str) -> str:

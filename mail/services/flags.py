@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.clock import now
+from common.lanes import leave_quick_lane
 from common.principal import Principal, Scope
 from common.unset import UNSET, Unset
 from mail.enums import Direction
@@ -13,6 +14,7 @@ def mark_read_by_fetch(principal: Principal, message: Message) -> None:
     """Reading an inbound message with an API key marks it read; a console session only looks (mail.md 4.9)."""
     if message.is_read or message.direction != Direction.INBOUND or principal.scope is Scope.SESSION:
         return
+    leave_quick_lane()
     moment = now()
     Message.objects.filter(pk=message.pk, is_read=False).update(is_read=True, updated_at=moment)
     message.is_read, message.updated_at = True, moment

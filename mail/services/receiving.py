@@ -13,24 +13,33 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from common.bulk import insert_rows
 from common.clock import now
+from common.db import again_when_undone
 from common.ids import uuid7
 from common.prepared import Many, Prepared
 from contacts.rules import RuleView, decide
 from contacts.selectors import rules_for
 from mail import limits
-from mail.addresses import domain_of, normalize_address
+from mail.addresses import counterparty_address, domain_of
+from mail.domains import domains_with_mailboxes
 from mail.enums import Direction, Folder, MailEvent, MessageStatus
 from mail.events import Occurrence, build_events
 from mail.mime.parse import ParsedMail
 from mail.models import Mailbox, Message, MessageContent, Thread
 from mail.raw import StoredRaw
 from mail.services.attachments import attachment_rows, has_attachments
+from mail.services.correspondents import note_correspondents
+from mail.services.indexing import request_indexing
+from mail.services.storage import count_received
+from mail.services.strangers import meet_senders
 from mail.threading import candidate_parents
+from mail.trust.dmarc import may_match_allow_rules
+from mail.trust.verdicts import Assessment
 from webhooks.outbox import record_many
 
 
@@ -51,6 +60,8 @@ class InboundMail:
     stored: StoredRaw
     size_bytes: int
     mailbox_ids: tuple[UUID, ...]
+    # None for mail of this server itself and of relays that the operator trusts.
+    assessment: Assessment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,9 @@ class _Entry:
     mailbox: Destination
     candidates: tuple[str, ...]
     is_blocked: bool = False
+    is_spam: bool = False
+    # A contact rule names the sender: what it sends is wanted, wherever its earlier mail was put.
+    is_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +110,10 @@ class _Batch:
     folders: dict[UUID, str] = field(default_factory=dict)
     bytes_by_mailbox: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
     known: dict[tuple[UUID, str], _ParentThread] = field(default_factory=dict)
+    known_spam: dict[tuple[UUID, str], _ParentThread] = field(default_factory=dict)
 
 
+@again_when_undone
 def accept_batch(mails: Sequence[InboundMail]) -> list[dict[UUID, Acceptance]]:
     """Store every message for every mailbox, exactly once; durable when it returns.
 
@@ -170,53 +186,104 @@ def _known_fingerprints(mails: Sequence[InboundMail], mailboxes: Collection[UUID
 def _store(entries: list[_Entry]) -> None:
     _apply_contact_rules(entries)
     batch = _Batch(now())
-    batch.known = _parent_threads(entries)
+    _find_parent_threads(batch, entries)
     for entry in entries:
         _place(batch, entry)
     insert_rows(Thread, batch.threads.values())
     insert_rows(Message, batch.messages)
     insert_rows(MessageContent, batch.contents)
+    note_correspondents(batch.messages)
+    request_indexing(batch.messages)
     _touch_threads(batch)
-    for mailbox_id in sorted(batch.bytes_by_mailbox):
-        Mailbox.objects.filter(pk=mailbox_id).update(
-            storage_used_bytes=F("storage_used_bytes") + batch.bytes_by_mailbox[mailbox_id]
-        )
+    count_received(batch.bytes_by_mailbox)
+    meet_senders([(entry.mailbox, entry.mail.parsed) for entry in entries if _is_somebody(entry)])
     if batch.occurrences:
         record_many(build_events(batch.occurrences))
 
 
+def _is_somebody(entry: _Entry) -> bool:
+    """Neither spam nor what programs and lists send (RFC 3834) comes from somebody to know."""
+    parsed = entry.mail.parsed
+    return not (entry.is_blocked or entry.is_spam or parsed.is_auto_submitted or parsed.is_list_mail)
+
+
 def _apply_contact_rules(entries: list[_Entry]) -> None:
     identity_ids = {entry.mailbox.identity_id for entry in entries if entry.mailbox.identity_id is not None}
-    rules: dict[UUID, list[RuleView]] = rules_for(identity_ids, "mail") if identity_ids else {}
+    senders = {counterparty_address(entry.mail.parsed.from_address) for entry in entries}
+    rules: dict[UUID, list[RuleView]] = rules_for(identity_ids, "mail", senders)
+    own_domains = _own_domains(entries)
     for entry in entries:
-        mailbox = entry.mailbox
+        mailbox, assessment = entry.mailbox, entry.mail.assessment
         if mailbox.identity_id is not None and mailbox.inbound_mode is not None:
-            sender = normalize_address(entry.mail.parsed.from_address)
-            verdict = decide(mailbox.inbound_mode, rules.get(mailbox.identity_id, []), sender, "inbound")
+            sender = counterparty_address(entry.mail.parsed.from_address)
+            verdict = decide(
+                mailbox.inbound_mode,
+                rules.get(mailbox.identity_id, []),
+                sender,
+                "inbound",
+                is_authenticated=_is_authenticated(assessment, sender, own_domains),
+            )
             entry.is_blocked = not verdict.allowed
+            entry.is_wanted = verdict.allowed and verdict.matched_rule_id is not None
+        entry.is_spam = assessment is not None and assessment.is_spam and not entry.is_wanted and not entry.is_blocked
 
 
-def _parent_threads(entries: Iterable[_Entry]) -> dict[tuple[UUID, str], _ParentThread]:
-    """Threads that the new messages may belong to, by (mailbox, Message-ID). One query for the batch."""
+def _own_domains(entries: Iterable[_Entry]) -> frozenset[str]:
+    """The domains of this server among the From domains that nothing proves. At most one query."""
+    assessments = [entry.mail.assessment for entry in entries]
+    unproven = {a.authentication.dmarc.from_domain for a in assessments if a and not a.authentication.aligned_by}
+    return domains_with_mailboxes(unproven) if unproven else frozenset()
+
+
+def _is_authenticated(assessment: Assessment | None, sender: str, own_domains: Collection[str]) -> bool:
+    if assessment is None or not settings.ALLOW_RULES_NEED_DMARC:
+        return True
+    found = assessment.authentication
+    return may_match_allow_rules(found, sender, is_own_domain=found.dmarc.from_domain in own_domains)
+
+
+def _find_parent_threads(batch: _Batch, entries: Iterable[_Entry]) -> None:
+    """Threads that the new messages may belong to, by (mailbox, Message-ID). One query for the batch.
+
+    Of several messages with one Message-ID the first counts: nobody draws answers away by sending a second one.
+    """
     wanted = {candidate for entry in entries for candidate in entry.candidates}
     if not wanted:
-        return {}
+        return
     rows = _PARENTS.tuples({entry.mailbox.pk for entry in entries}, wanted)
-    return {
-        (mailbox, message_id): _ParentThread(thread, folder, is_new=False)
-        for mailbox, message_id, thread, folder in rows
-    }
+    for mailbox, message_id, thread, folder in sorted(rows, key=lambda row: row[2]):
+        known = batch.known_spam if folder == Folder.SPAM else batch.known
+        known.setdefault((mailbox, message_id), _ParentThread(thread, folder, is_new=False))
+
+
+def _parent(batch: _Batch, entry: _Entry) -> _ParentThread | None:
+    """The thread to join. Spam never joins, and so never brings back, a thread outside the spam folder."""
+    if entry.is_blocked:
+        return None
+    places = [batch.known_spam] if entry.is_spam else [batch.known, batch.known_spam]
+    if entry.is_wanted:
+        places = [batch.known]
+    for candidate in entry.candidates:
+        for known in places:
+            if (found := known.get((entry.mailbox.pk, candidate))) is not None:
+                return found
+    return None
+
+
+def _folder(entry: _Entry) -> Folder:
+    """Of a new thread."""
+    if entry.is_blocked:
+        return Folder.BLOCKED
+    return Folder.SPAM if entry.is_spam else Folder.INBOX
 
 
 def _place(batch: _Batch, entry: _Entry) -> None:
     """Find or make the thread of one message and add its rows to the batch."""
     parsed, mailbox = entry.mail.parsed, entry.mailbox
     message_pk = uuid7()
-    parent = None
-    if not entry.is_blocked:
-        parent = next((found for c in entry.candidates if (found := batch.known.get((mailbox.pk, c)))), None)
+    parent = _parent(batch, entry)
     if parent is None:
-        folder = Folder.BLOCKED if entry.is_blocked else Folder.INBOX
+        folder = _folder(entry)
         thread = Thread(
             mailbox_id=mailbox.pk,
             subject=parsed.subject,
@@ -233,33 +300,32 @@ def _place(batch: _Batch, entry: _Entry) -> None:
         batch.additions[parent.thread_id] += 1
         if parent.folder == Folder.ARCHIVE:
             batch.folders[parent.thread_id] = Folder.INBOX.value
-    message = _message_row(entry, message_pk, parent.thread_id, batch.moment)
-    if not entry.is_blocked:
-        batch.known.setdefault((mailbox.pk, message.message_id), parent)
-    batch.messages.append(message)
-    batch.contents.append(
-        MessageContent(
-            message=message,
-            body_text=parsed.body_text,
-            body_html=parsed.body_html,
-            raw_inline=entry.mail.stored.raw_inline,
-            raw_key=entry.mail.stored.raw_key,
-        )
+    message = message_row(
+        entry.mail, mailbox, pk=message_pk, thread_id=parent.thread_id, moment=batch.moment, is_blocked=entry.is_blocked
     )
+    is_in_spam = parent.folder == Folder.SPAM
+    if not entry.is_blocked:
+        known = batch.known_spam if is_in_spam else batch.known
+        known.setdefault((mailbox.pk, message.message_id), parent)
+    batch.messages.append(message)
+    batch.contents.append(content_row(entry.mail, message))
     batch.bytes_by_mailbox[mailbox.pk] += entry.mail.size_bytes
-    if not entry.is_blocked and parent.folder != Folder.SPAM:
+    if not entry.is_blocked and (settings.SPAM_EVENTS or not is_in_spam):
         batch.occurrences.append(Occurrence(MailEvent.RECEIVED, message, mailbox, parsed.body_text))
 
 
-def _message_row(entry: _Entry, pk: UUID, thread_id: UUID, moment: datetime) -> Message:
-    parsed = entry.mail.parsed
+def message_row(
+    mail: InboundMail, mailbox: Destination, *, pk: UUID, thread_id: UUID, moment: datetime, is_blocked: bool = False
+) -> Message:
+    """The row of one received message; not saved. `moment` is when it came into the mailbox."""
+    parsed = mail.parsed
     return Message(
         id=pk,
-        mailbox_id=entry.mailbox.pk,
+        mailbox_id=mailbox.pk,
         thread_id=thread_id,
         direction=Direction.INBOUND.value,
         status=MessageStatus.RECEIVED.value,
-        message_id=parsed.message_id or f"<{pk}@{domain_of(entry.mailbox.email_address)}>",
+        message_id=parsed.message_id or f"<{pk}@{domain_of(mailbox.email_address)}>",
         in_reply_to=parsed.in_reply_to,
         references=list(parsed.references) or None,
         from_address=parsed.from_address,
@@ -269,13 +335,27 @@ def _message_row(entry: _Entry, pk: UUID, thread_id: UUID, moment: datetime) -> 
         cc_addresses=list(parsed.cc_addresses) or None,
         subject=parsed.subject,
         snippet=parsed.snippet,
-        is_blocked=entry.is_blocked,
+        is_blocked=is_blocked,
+        is_automatic=parsed.is_auto_submitted or parsed.is_list_mail,
         has_attachments=has_attachments(parsed),
         attachment_metadata=attachment_rows(parsed),
-        size_bytes=entry.mail.size_bytes,
+        size_bytes=mail.size_bytes,
         dedup_key=parsed.dedup_key,
         created_at=moment,
         updated_at=moment,
+    )
+
+
+def content_row(mail: InboundMail, message: Message) -> MessageContent:
+    """The bodies and the raw bytes that belong to a message row; not saved."""
+    return MessageContent(
+        message=message,
+        body_text=mail.parsed.body_text,
+        body_html=mail.parsed.body_html,
+        raw_inline=mail.stored.raw_inline,
+        raw_key=mail.stored.raw_key,
+        authentication=mail.assessment.authentication.to_json() if mail.assessment else None,
+        spam=mail.assessment.spam.to_json() if mail.assessment and mail.assessment.spam else None,
     )
 
 

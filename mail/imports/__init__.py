@@ -1,0 +1,1 @@
+"""Reading mailbox archives: formats, limits and the states of a job. Pure modules: no framework, no database."""
