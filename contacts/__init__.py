@@ -1,1 +1,1 @@
-"""Owns contact rules for mail and phone (address book to come)."""
+"""Owns the address book: contacts, who sees them, what is known of them, and contact rules for mail and phone."""

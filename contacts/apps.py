@@ -10,3 +10,7 @@ class ContactsConfig(AppConfig):
 
     name = "contacts"
     verbose_name = "Contacts"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from contacts import checks  # noqa: F401  (importing registers; only now are all apps loaded)

@@ -49,29 +49,34 @@ def matches_domain(rule: RuleView, address: str) -> bool:
     return rule.match_type == MatchType.DOMAIN and bool(at) and rule.match_target == domain
 
 
-def decide(mode: str, rules: Iterable[RuleView], address: str, side: str) -> Verdict:
+def decide(mode: str, rules: Iterable[RuleView], address: str, side: str, *, is_authenticated: bool = True) -> Verdict:
     """Whether `address` may write (side inbound) or be written to (side outbound) in the filter mode of that side.
 
     An exact rule decides, whatever the mode. Without one, whitelist mode asks for an allowed domain and blacklist mode
-    for a blocked one; a domain rule with the other action has no effect in that mode.
+    for a blocked one; a domain rule with the other action has no effect in that mode. For an address that was not
+    authenticated, and so may be a forgery, rules that allow do not count; rules that block always do.
     """
     wanted = address.strip().lower()
-    in_force = [rule for rule in rules if covers(rule, side)]
+    in_force = [rule for rule in rules if covers(rule, side) and (is_authenticated or rule.action != RuleAction.ALLOW)]
     exact = [rule for rule in in_force if matches_exactly(rule, wanted)]
     if exact:
-        return _decided_by(min(exact, key=_precedence))
+        return _decided_by(min(exact, key=precedence))
     is_whitelist = mode == FilterMode.WHITELIST
     effective = RuleAction.ALLOW if is_whitelist else RuleAction.BLOCK
     by_domain = [rule for rule in in_force if rule.action == effective and matches_domain(rule, wanted)]
     if by_domain:
-        return _decided_by(min(by_domain, key=_precedence))
+        return _decided_by(min(by_domain, key=precedence))
     if is_whitelist:
-        return Verdict(allowed=False, matched_rule_id=None, reason="Not on the allow list of this agent.")
+        reason = "Not on the allow list of this agent." if is_authenticated else "The sender is not authenticated."
+        return Verdict(allowed=False, matched_rule_id=None, reason=reason)
     return Verdict(allowed=True, matched_rule_id=None, reason="No rule of this agent blocks it.")
 
 
-def _precedence(rule: RuleView) -> tuple[bool, bool, UUID]:
-    """A rule for one side beats one for both sides; among equals the one that blocks is the safe one."""
+def precedence(rule: RuleView) -> tuple[bool, bool, UUID]:
+    """The order in which rules of one kind decide.
+
+    A rule for one side beats one for both sides; among equals the one that blocks is the safe one.
+    """
     return rule.direction == RuleDirection.BOTH, rule.action != RuleAction.BLOCK, rule.id
 
 

@@ -51,10 +51,16 @@ class ContactRule(models.Model):
 
     class Meta:
         constraints: ClassVar[list[Any]] = [
-            # A paused rule still occupies its slot, hence no condition on the status.
+            # One rule covers a side of a target. A paused one still occupies its slot: no condition on the status.
             models.UniqueConstraint(
-                fields=["identity", "channel", "match_type", "match_target", "direction"],
-                name="contact_rule_unique",
+                fields=["identity", "channel", "match_type", "match_target"],
+                condition=Q(direction__in=[RuleDirection.INBOUND.value, RuleDirection.BOTH.value]),
+                name="contact_rule_one_inbound",
+            ),
+            models.UniqueConstraint(
+                fields=["identity", "channel", "match_type", "match_target"],
+                condition=Q(direction__in=[RuleDirection.OUTBOUND.value, RuleDirection.BOTH.value]),
+                name="contact_rule_one_outbound",
             ),
             models.CheckConstraint(
                 condition=Q(channel=RuleChannel.MAIL.value, match_type__in=_MAIL_MATCHES)
@@ -63,7 +69,8 @@ class ContactRule(models.Model):
             ),
         ]
         indexes: ClassVar[list[Any]] = [
-            models.Index(fields=["organization", "channel", "-created_at"], name="contact_rule_newest")
+            models.Index(fields=["organization", "channel", "-created_at"], name="contact_rule_newest"),
+            models.Index(fields=["identity", "channel", "match_target"], name="contact_rule_target"),
         ]
 
     def __str__(self) -> str:
