@@ -1,1 +1,1 @@
-"""Will own notes of agents and their grants. Nothing is built yet: its routes answer 501."""
+"""Notes: texts that agents and people keep, and which agents may see each of them."""

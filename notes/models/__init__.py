@@ -1,0 +1,5 @@
+"""Models, one aggregate a module."""
+
+from notes.models.note import Note, NoteAccess
+
+__all__ = ["Note", "NoteAccess"]
