@@ -1,1 +1,1 @@
-"""Will own credentials as ciphertext that no code path can decrypt. Nothing is built yet: its routes answer 501."""
+"""Zero-knowledge vault: ciphertext, wrapped keys and access rules. Nothing here can decrypt, and nothing may."""
