@@ -1,4 +1,1 @@
-"""Will own self-registration of agents, verification codes and the human claim.
-
-Nothing is built yet: its routes answer 501.
-"""
+"""Agents sign themselves up; a human verifies, approves or rejects them (contract identities.md sections 14 and 15)."""
