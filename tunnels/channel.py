@@ -49,6 +49,10 @@ class TunnelChannel(Channel):
             status=TunnelStatus.AWAITING_CERT.value, cert_pem=None, cert_fingerprint_sha256=None, cert_expires_at=None
         )
 
+    def moved(self, identity: AgentIdentity, previous_organization_id: str) -> None:
+        # Deleted ones too: their rows are the history of the identity.
+        Tunnel.objects.filter(identity=identity).update(organization_id=identity.organization_id)
+
     def deleted(self, identity: AgentIdentity, profile: Profile) -> None:
         tunnel = Tunnel.objects.alive().filter(identity=identity).first()
         if tunnel is None:
