@@ -1,1 +1,1 @@
-"""Will own pages for human owners; no models. Nothing is built yet: its routes answer 501."""
+"""Pages for human owners: views, forms, urls. Owns no models; every page calls the services the API calls."""
