@@ -16,6 +16,7 @@ from inkbox_site import queues
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*", re.ASCII)
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _MIN_SECRET_CHARS = 32
+_SPF_SOURCES = frozenset({"include", "a", "mx", "ip4", "ip6"})
 
 
 def is_local_name(host: str) -> bool:
@@ -50,6 +51,22 @@ def check_mail_transport(**_: Any) -> list[CheckMessage]:
 
 
 @register()
+def check_mail_feedback(**_: Any) -> list[CheckMessage]:
+    """How the outcome of sent mail comes back: a known kind of return path, a secret that fits into a path."""
+    found: list[CheckMessage] = []
+    if settings.MAIL_RETURN_PATH not in ("verp", "sender"):
+        hint = "Use verp or sender."
+        found.append(
+            Error(f"INKBOX_MAIL_RETURN_PATH={settings.MAIL_RETURN_PATH!r} is unknown.", hint=hint, id="inkbox.E020")
+        )
+    secret = settings.MAIL_WEBHOOK_SECRET
+    if secret and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", secret):
+        hint = "Use 16 to 128 of A-Z a-z 0-9 _ -, for example from `openssl rand -hex 24`."
+        found.append(Error("INKBOX_MAIL_WEBHOOK_SECRET cannot be used.", hint=hint, id="inkbox.E021"))
+    return found
+
+
+@register()
 def check_smtp_tls(**_: Any) -> list[CheckMessage]:
     """Certificate and key come together and can be read."""
     certificate, key = settings.SMTP_TLS_CERT, settings.SMTP_TLS_KEY
@@ -67,6 +84,32 @@ def check_smtp_tls(**_: Any) -> list[CheckMessage]:
         for name, path in (("INKBOX_SMTP_TLS_CERT", certificate), ("INKBOX_SMTP_TLS_KEY", key))
         if path and not Path(path).is_file()
     ]
+
+
+@register()
+def check_mail_dns(**_: Any) -> list[CheckMessage]:
+    """What SPF records are compared with, and where DNS is asked."""
+    from common.dns import parse_server
+    from mail.dns.spf import SpfInvalid, parse_spf
+
+    found: list[CheckMessage] = []
+    try:
+        record = parse_spf(f"v=spf1 {settings.MAIL_SPF}")
+    except SpfInvalid as error:
+        hint = "Write SPF terms such as include:spf.provider.example or ip4:203.0.113.7, separated by spaces."
+        found.append(Error(f"INKBOX_MAIL_SPF: {error}", hint=hint, id="inkbox.E015"))
+    else:
+        usable = all(term.name in _SPF_SOURCES and term.value for term in record.mechanisms)
+        if not usable or record.redirect:
+            hint = "Use the terms include:, a:, mx:, ip4: and ip6:, each with a value. How it ends is added."
+            found.append(Error("INKBOX_MAIL_SPF has terms that name no senders.", hint=hint, id="inkbox.E015"))
+    for part in filter(None, settings.DNS_SERVERS.split(",")):
+        try:
+            parse_server(part)
+        except ValueError:
+            hint = "Write addresses, with a port when it is not 53: 192.0.2.53,[2001:db8::53]:5353"
+            found.append(Error(f"INKBOX_DNS_SERVERS: {part!r} is no name server.", hint=hint, id="inkbox.E016"))
+    return found
 
 
 @register()

@@ -9,13 +9,10 @@ import socket
 import stat
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dns.exception
-import dns.resolver
 import redis
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -26,9 +23,10 @@ from django.db import connection
 from common import blobs
 from common.clock import now
 from inkbox_site.checks import is_local_name
+from inkbox_site.findings import FAIL, OK, WARN, Finding
+from inkbox_site.mail_diagnosis import examine_mail_domain, examine_sending_domains
 from inkbox_site.processes.database import pending_migrations
 
-OK, WARN, FAIL = "ok", "warn", "fail"
 MIN_FREE_BYTES = 100 * 1024 * 1024
 LOW_FREE_BYTES = 1024 * 1024 * 1024
 # The oldest PostgreSQL that Django 5.2 supports.
@@ -37,18 +35,8 @@ EXPIRY_NOTICE = timedelta(days=14)
 _NET_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; `remedy` is empty when there is nothing to do."""
-
-    subject: str
-    status: str
-    message: str
-    remedy: str = ""
-
-
 def diagnose() -> list[Finding]:
-    """Every finding, in the order in which a person would repair them. Needs a few seconds when DNS is slow."""
+    """Every finding, in the order in which a person would repair them. Takes seconds a domain when DNS is slow."""
     groups: tuple[Callable[[], Iterator[Finding]], ...] = (
         examine_settings,
         examine_data_directory,
@@ -58,6 +46,7 @@ def diagnose() -> list[Finding]:
         examine_ports,
         examine_public_url,
         examine_mail_domain,
+        examine_sending_domains,
         examine_smtp_tls,
     )
     return [finding for group in groups for finding in group()]
@@ -225,26 +214,6 @@ def examine_public_url() -> Iterator[Finding]:
         yield Finding("public URL", WARN, f"{host} does not resolve here", f"Publish an address record for {host}.")
         return
     yield Finding("public URL", OK, f"{host} resolves")
-
-
-def examine_mail_domain() -> Iterator[Finding]:
-    """Mail from other servers finds its way here."""
-    domain, host = settings.MAIL_DOMAIN, settings.SMTP_HOSTNAME.lower()
-    if is_local_name(domain):
-        yield Finding("mail domain", OK, f"{domain} (this machine only)")
-        return
-    if is_local_name(settings.SMTP_HOST):
-        remedy = "Set INKBOX_SMTP_HOST=0.0.0.0 and INKBOX_SMTP_PORT=25, or forward port 25 to it."
-        yield Finding("mail domain", WARN, f"SMTP listens on {settings.SMTP_HOST} only", remedy)
-    remedy = f"Publish: {domain}. MX 10 {host}."
-    try:
-        records = dns.resolver.resolve(domain, "MX", lifetime=_NET_SECONDS)
-    except (dns.exception.DNSException, OSError) as error:
-        yield Finding("mail domain", WARN, f"no MX record found for {domain} ({type(error).__name__})", remedy)
-        return
-    targets = sorted(str(record.exchange).rstrip(".").lower() for record in records)
-    status = OK if host in targets else WARN
-    yield Finding("mail domain", status, f"MX of {domain}: {', '.join(targets)}", "" if status == OK else remedy)
 
 
 def examine_smtp_tls() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import structlog
 from django.conf import settings
@@ -57,6 +58,11 @@ class QueueCollector(Collector):
 REGISTRY.register(QueueCollector())
 
 
+@lru_cache(maxsize=4096)
+def _series(view: str, method: str, status_class: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(view, method, f"{status_class}xx"), LATENCY.labels(view)
+
+
 class MetricsMiddleware:
     """Counts and times every request under the name of its view, never under its path."""
 
@@ -70,8 +76,9 @@ class MetricsMiddleware:
         view = match.view_name if match is not None and match.view_name else "none"
         # Any token is a valid method (RFC 9110), so unknown ones share a label.
         method = request.method if request.method in _METHODS else "other"
-        REQUESTS.labels(view, method, f"{response.status_code // 100}xx").inc()
-        LATENCY.labels(view).observe(time.perf_counter() - started)
+        answered, seconds = _series(view, method or "", response.status_code // 100)
+        answered.inc()
+        seconds.observe(time.perf_counter() - started)
         return response
 
 

@@ -18,16 +18,16 @@ from common.api.errors import error_body
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Part of the contract, by regular expressions of its paths below `/api/v1/`."""
+    """Part of the contract, by regular expressions of its paths below `/api/v1/` and of those at the root."""
 
     name: str
     sentence: str
     paths: tuple[str, ...]
+    root_paths: tuple[str, ...] = ()
 
 
 # Groups do not capture: Django would pass what they match to the view.
 _HANDLE = r"identities/[^/]+"
-_MAILBOX = r"mail/mailboxes/[^/]+"
 
 AREAS = (
     Area(
@@ -39,6 +39,8 @@ AREAS = (
         "a2a",
         "Agent-to-agent messaging is not part of this release.",
         (r"a2a(?:/.*)?", r"identities/a2a/.*", rf"{_HANDLE}/a2a(?:/.*)?"),
+        # Cards, the public directory and the JSON-RPC endpoint of each agent.
+        root_paths=(r"a2a(?:/.*)?",),
     ),
     Area(
         "slack",
@@ -55,48 +57,7 @@ AREAS = (
         "Phone numbers, texts and calls are not part of this release.",
         (r"phone(?:/.*)?", rf"{_HANDLE}/(?:phone_number|phone-contact-rules)(?:/.*)?"),
     ),
-    Area(
-        "contact_rules",
-        "Contact rules are not part of this release.",
-        (r"mail/contact-rules", rf"{_MAILBOX}/contact-rules(?:/.*)?", rf"{_HANDLE}/mail-contact-rules(?:/.*)?"),
-    ),
-    Area(
-        "contacts",
-        "Contacts are not part of this release.",
-        (
-            r"contacts(?:/.*)?",
-            r"contacts/[^/]+\.vcf",
-            rf"{_HANDLE}/contact-(?:permissions|communication-policies)",
-            rf"{_HANDLE}/contacts/.*",
-        ),
-    ),
-    Area("notes", "Notes are not part of this release.", (r"notes(?:/.*)?",)),
-    Area("vault", "The vault is not part of this release.", (r"vault(?:/.*)?",)),
     Area("tunnels", "Tunnels are not part of this release.", (r"tunnels(?:/.*)?",)),
-    Area("agent_signup", "Agent self-signup is not part of this release.", (r"agent-signup(?:/.*)?",)),
-    Area(
-        "domains",
-        "Sending domains and organization domains are not part of this release.",
-        (r"domains(?:/.*)?", r"organization-domains(?:/.*)?", rf"{_HANDLE}/domain-affiliation"),
-    ),
-    Area("drafts", "Drafts are not part of this release.", (rf"{_MAILBOX}/drafts(?:/.*)?",)),
-    Area("imports", "Mail imports are not part of this release.", (rf"{_MAILBOX}/imports(?:/.*)?",)),
-    Area(
-        "mail",
-        "This mail operation is not part of this release.",
-        (
-            rf"{_MAILBOX}/messages/[^/]+/(?:reply-all|forward)",
-            rf"{_MAILBOX}/search",
-            r"message-sends/lookup",
-            r"mail/mailboxes",
-            _MAILBOX,
-        ),
-    ),
-    Area(
-        "identities",
-        "This operation on identities is not part of this release.",
-        (rf"{_HANDLE}/(?:access(?:/.*)?|avatar|mailbox|signing-key)",),
-    ),
     Area(
         "inboxes",
         "The inbox-style API is not part of this release.",
@@ -124,7 +85,7 @@ def not_built(_request: HttpRequest, *, area: Area) -> HttpResponse:
 
 
 urlpatterns: list[URLPattern] = [
-    re_path(rf"^api/v1/{path}$", not_built, {"area": area}, name=f"pending-{area.name}")
+    re_path(rf"^{path}$", not_built, {"area": area}, name=f"pending-{area.name}")
     for area in AREAS
-    for path in area.paths
+    for path in (*(f"api/v1/{path}" for path in area.paths), *area.root_paths)
 ]

@@ -6,6 +6,7 @@ INKBOX_TEST_PROFILE=distributed runs the same tests on PostgreSQL and Redis (DAT
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 
 _folder = tempfile.mkdtemp(prefix="inkbox-tests-")
@@ -23,9 +24,14 @@ else:
     os.environ.pop("REDIS_URL", None)
 
 from inkbox_site.settings import *  # noqa: E402, F403  (the environment above must be set first)
-from inkbox_site.settings import DATA_DIR, DATABASES, LOGGING  # noqa: E402
+from inkbox_site.settings import CACHES, DATA_DIR, DATABASES, LOGGING  # noqa: E402
 
+# Tests of automatic contacts turn them on; all others say which contacts there are.
+AUTOMATIC_CONTACTS = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Test processes that share a Redis, now or an hour ago, do not use up each other's limits.
+RATE_LIMIT_KEY_PREFIX = f"test-{secrets.token_hex(6)}"
+CACHES["default"]["KEY_PREFIX"] = RATE_LIMIT_KEY_PREFIX
 RATE_LIMIT_KEY_PER_MINUTE = 0
 RATE_LIMIT_ANONYMOUS_PER_MINUTE = 0
 LOGGING["root"]["level"] = "WARNING"

@@ -74,13 +74,15 @@ class WebRole:
         return [("Web", f"{settings.PUBLIC_URL} (listens on {where}; API reference at {settings.PUBLIC_URL}/api/docs)")]
 
     def stop(self, timeout: float) -> None:
-        from inkbox_site.asgi import http_bridge
+        from inkbox_site.asgi import http_bridge, live_readers
 
         if self._server is None or self._thread is None:
             if self._socket is not None:
                 self._socket.close()
             return
         self._thread.expect_end()
+        # Streams never end by themselves.
+        live_readers.close()
         self._server.should_exit = True
         self._thread.join(timeout)
         http_bridge.close()

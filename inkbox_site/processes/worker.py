@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-from celery import current_app, signals
+from celery import Celery, current_app, signals
 from celery.beat import Service
 from celery.worker import WorkController
 from celery.worker import state as celery_state
@@ -16,10 +17,30 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from common import local_worker
+from common.local_worker import Pool
 from inkbox_site.processes.roles import RoleThread
 
-QUEUES = ("mail", "webhooks", "sweep", "telephony", "imports")
 START_SECONDS = 10
+_MAIL_THREADS = 2
+_IMPORT_THREADS = 1
+_QUICK_THREADS = 2
+
+
+def pools() -> tuple[Pool, ...]:
+    """Which queues share threads. The last pool serves everything else, and everything in it is quick.
+
+    A relay that does not answer holds a thread for minutes, and an import runs for as long as it takes: behind neither
+    may mail between mailboxes of this server wait, nor a sweep, nor the waking of the webhook dispatcher. The pools
+    that are not for relays are small, because their work is bound by the database.
+    """
+    return (
+        Pool("relay", ("relay",), settings.WORKER_THREADS),
+        Pool("mail", ("mail",), _MAIL_THREADS),
+        Pool("imports", ("imports",), _IMPORT_THREADS),
+        Pool("index", ("index",), 1),
+        Pool("reading", ("reading",), 1),
+        Pool("quick", ("sweep", "webhooks", "telephony"), _QUICK_THREADS),
+    )
 
 
 class LocalWorkerRole:
@@ -30,10 +51,10 @@ class LocalWorkerRole:
     def start(self, on_death: Callable[[str], None]) -> None:
         for path in settings.LEASE_RELEASES:
             import_string(path)()
-        local_worker.start(settings.WORKER_THREADS)
+        local_worker.start(pools())
 
     def lines(self) -> list[tuple[str, str]]:
-        return [("Worker", f"{settings.WORKER_THREADS} threads in this process")]
+        return [("Worker", f"{sum(pool.threads for pool in pools())} threads in this process")]
 
     def stop(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -42,45 +63,62 @@ class LocalWorkerRole:
 
 
 class CeleryWorkerRole:
-    """A Celery worker on threads, consuming every queue."""
+    """Celery workers on threads in this process, one for each pool."""
 
     name = "worker"
 
     def __init__(self) -> None:
-        self._thread: RoleThread | None = None
-        self._controller: Any = None
+        self._threads: list[RoleThread] = []
 
     def start(self, on_death: Callable[[str], None]) -> None:
         # Otherwise Celery replaces the handlers of the root logger with its own.
         signals.setup_logging.connect(_keep_logging, weak=False)
         current_app.loader.import_default_modules()
         celery_state.should_stop = None
-        # Not the worker of Celery's command line: that one installs signal handlers and prints a banner.
-        self._controller = WorkController(
-            app=current_app._get_current_object(),
-            pool="threads",
-            concurrency=settings.WORKER_THREADS,
-            queues=list(QUEUES),
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            # None of Celery's log lines name ids of ours, and warnings suffice.
-            loglevel="WARNING",
-        )
-        self._thread = RoleThread("worker", self._controller.start, on_death)
+        for pool in pools():
+            controller = _controller(pool)
+            self._threads.append(RoleThread(f"worker-{pool.name}", controller.start, lambda _: on_death(self.name)))
 
     def lines(self) -> list[tuple[str, str]]:
-        return [("Worker", f"{settings.WORKER_THREADS} threads, queues {', '.join(QUEUES)}")]
+        shown = ", ".join(f"{pool.name} {pool.threads}" for pool in pools())
+        return [("Worker", f"threads by pool: {shown}")]
 
     def stop(self, timeout: float) -> None:
-        if self._thread is None:
+        if not self._threads:
             return
         deadline = time.monotonic() + timeout
-        self._thread.expect_end()
-        # What a signal handler of Celery would set; its loop looks at least once a second. 0 is the exit code.
+        for thread in self._threads:
+            thread.expect_end()
+        # What a signal handler of Celery would set; its loops look every two seconds. 0 is the exit code.
         celery_state.should_stop = 0
         _stop_webhook_dispatcher(timeout)
-        self._thread.join(deadline - time.monotonic())
+        for thread in self._threads:
+            thread.join(deadline - time.monotonic())
+
+
+def _controller(pool: Pool) -> Any:
+    """A Celery worker for the queues of one pool.
+
+    Not the worker of Celery's command line: that one installs signal handlers and prints a banner.
+    """
+    # The queues of a worker are kept in its application, so each pool has one of its own. Shared tasks belong to every
+    # application, and the fixups (closing of database connections) of the first one listen to all of them.
+    app = Celery(f"inkbox-{pool.name}", set_as_current=False, fixups=set())
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    return WorkController(
+        app=app,
+        pool="threads",
+        concurrency=pool.threads,
+        queues=list(pool.queues),
+        hostname=f"{pool.name}@{settings.HOST_NAME}-{os.getpid()}",
+        # Celery has one event loop in a process; without it, each worker waits for its broker on its own.
+        use_eventloop=False,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        # None of Celery's log lines name ids of ours, and warnings suffice.
+        loglevel="WARNING",
+    )
 
 
 class CeleryBeatRole:

@@ -15,11 +15,13 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
+
+from inkbox_site.processes.quick_reads import QuickReads
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -51,10 +53,15 @@ class BodyTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """The largest accepted body, and the exceptions by path prefix (upload targets)."""
+    """The largest accepted body, and the exceptions by path prefix (upload targets).
+
+    `permits` says by prefix whether a path may be sent a body at all. One that may not is still read to its end, so
+    that its sender sees the refusal of the view and not a broken connection, but nothing of it is kept.
+    """
 
     default_bytes: int
     by_prefix: Mapping[str, int]
+    permits: Mapping[str, Callable[[str], bool]] = field(default_factory=dict)
 
     def for_path(self, path: str) -> int:
         """The limit in bytes."""
@@ -62,6 +69,10 @@ class BodyLimits:
             if path.startswith(prefix):
                 return limit
         return self.default_bytes
+
+    def is_kept(self, path: str) -> bool:
+        """Whether the body of a request to this path is wanted."""
+        return all(may(path) for prefix, may in self.permits.items() if path.startswith(prefix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,11 @@ class Complete:
 class WsgiBridge:
     """An ASGI application for the `http` scope. `threads` requests run at a time, the others wait in order."""
 
-    def __init__(self, app: WsgiApp, *, threads: int, limits: BodyLimits) -> None:
+    def __init__(
+        self, app: WsgiApp, *, threads: int, limits: BodyLimits, quick_reads: QuickReads | None = None
+    ) -> None:
         self._app = app
+        self._quick_reads = quick_reads
         self._limits = limits
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="web")
         self._most_waiting = threads * (WAITING_PER_THREAD + 1)
@@ -89,7 +103,10 @@ class WsgiBridge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body, length = await read_body(scope, receive, self._limits.for_path(scope["path"]))
+            path = scope["path"]
+            body, length = await read_body(
+                scope, receive, self._limits.for_path(path), is_kept=self._limits.is_kept(path)
+            )
         except ClientGone:
             return
         except BodyTooLarge:
@@ -112,6 +129,10 @@ class WsgiBridge:
 
     async def _answer(self, environ: Environ, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
+        quick = self._answer_quickly(environ, loop, send)
+        if quick is not None:
+            await send_complete(send, quick)
+            return
         exchange = Exchange(self._app, environ, loop, send)
         # A copy of the context for each request: what one binds (log fields) must not reach the next on its thread.
         context = contextvars.copy_context()
@@ -126,6 +147,15 @@ class WsgiBridge:
                 exchange.watcher.cancel()
         if complete is not None:
             await send_complete(send, complete)
+
+    def _answer_quickly(self, environ: Environ, loop: asyncio.AbstractEventLoop, send: Send) -> Complete | None:
+        """The answer to a short read, found right here; None for everything else."""
+        lane = self._quick_reads
+        if lane is None or not lane.takes(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+            return None
+        exchange = Exchange(self._app, dict(environ), loop, send)
+        context = contextvars.copy_context()
+        return lane.run(lambda: context.run(exchange.run_quickly))
 
 
 async def _watch_for_disconnect(receive: Receive, exchange: Exchange) -> None:
@@ -148,6 +178,14 @@ class Exchange:
         self._status = 500
         self._headers: Headers = []
 
+    def run_quickly(self) -> Complete | None:
+        """The response when it is complete; None when it would have to be streamed."""
+        result = self._app(self._environ, self._start_response)
+        try:
+            return None if getattr(result, "streaming", True) else self._complete(result)
+        finally:
+            _end(result)
+
     def run(self) -> Complete | None:
         """The response when it is complete; None when it was streamed from here."""
         try:
@@ -159,13 +197,14 @@ class Exchange:
         try:
             if getattr(result, "streaming", True):
                 return self._stream(result)
-            return Complete(self._status, self._headers, b"".join(result))
+            return self._complete(result)
         except ClientGone:
             return None
         finally:
-            # Ends the request for Django: signals, temporary files, expired database connections.
-            if (close := getattr(result, "close", None)) is not None:
-                close()
+            _end(result)
+
+    def _complete(self, result: Iterable[bytes]) -> Complete:
+        return Complete(self._status, self._headers, b"".join(result))
 
     def _start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., Any]:
         self._status = int(status[:3])
@@ -215,6 +254,12 @@ class Exchange:
                 return
 
 
+def _end(result: Any) -> None:
+    """Ends the request for Django: signals, temporary files, expired database connections."""
+    if (close := getattr(result, "close", None)) is not None:
+        close()
+
+
 def _refuse_write(_: bytes) -> None:
     raise RuntimeError("The write() callable of WSGI is not supported; return an iterable.")
 
@@ -232,15 +277,18 @@ def _joined(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield b"".join(pending)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> tuple[IO[bytes], int]:
-    """The whole body as a file at its start, and its length. Raises BodyTooLarge, ClientGone, TimeoutError."""
+async def read_body(scope: Scope, receive: Receive, limit: int, *, is_kept: bool = True) -> tuple[IO[bytes], int]:
+    """The whole body as a file at its start, and its length. Raises BodyTooLarge, ClientGone, TimeoutError.
+
+    With `is_kept=False` it is read and thrown away.
+    """
     announced = _announced_bytes(scope["headers"])
     if announced == 0:
         return io.BytesIO(), 0
     if announced is not None and announced > limit:
         # Before the first receive, so that a client that asked `Expect: 100-continue` sends nothing.
         raise BodyTooLarge
-    spool = _Spool(limit)
+    spool = _Spool(limit, is_kept=is_kept)
     try:
         more = True
         while more:
@@ -253,7 +301,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> tuple[IO[byte
     except BaseException:
         spool.discard()
         raise
-    return spool.finish(), spool.total
+    return spool.finish(), spool.total if is_kept else 0
 
 
 def _announced_bytes(headers: Headers) -> int | None:
@@ -270,9 +318,10 @@ def _announced_bytes(headers: Headers) -> int | None:
 class _Spool:
     """Collects a body: the beginning in memory, what is larger in a temporary file."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, is_kept: bool) -> None:
         self.total = 0
         self._limit = limit
+        self._is_kept = is_kept
         self._parts: list[bytes] = []
         self._file: IO[bytes] | None = None
 
@@ -280,6 +329,8 @@ class _Spool:
         self.total += len(part)
         if self.total > self._limit:
             raise BodyTooLarge
+        if not self._is_kept:
+            return
         self._parts.append(part)
         if self.total > SPOOL_BYTES:
             # A part is at most one socket buffer; writing that to the page cache does not hold up the loop.

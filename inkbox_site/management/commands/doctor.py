@@ -10,7 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from inkbox_site.diagnosis import FAIL, OK, WARN, Finding, diagnose
+from inkbox_site.diagnosis import diagnose
+from inkbox_site.findings import FAIL, OK, WARN, Finding
 
 
 class Command(BaseCommand):
