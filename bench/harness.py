@@ -83,12 +83,14 @@ def manage(env: dict[str, str], *arguments: str) -> str:
 
 
 @contextmanager
-def running_server(data_dir: Path | None = None) -> Iterator[Server]:
+def running_server(data_dir: Path | None = None, *, with_bare_views: bool = False) -> Iterator[Server]:
     """The whole server on the embedded profile with an empty (or given) data directory."""
     with tempfile.TemporaryDirectory(prefix="inkbox-bench-") as folder:
         folder_path = data_dir or Path(folder)
         http_port, smtp_port = free_port(), free_port()
         env = environment(folder_path, http_port, smtp_port)
+        if with_bare_views:
+            env |= {"DJANGO_SETTINGS_MODULE": "bare_settings", "PYTHONPATH": str(ROOT / "bench")}
         account = json.loads(
             manage(env, "bootstrap", "--email", "bench@example.com", "--organization", "Bench", "--json", "--new-key")
         )

@@ -1,4 +1,4 @@
-"""All benchmarks, or the named ones: `python bench/run.py [smtp] [api] [latency] [memory] [million]`.
+"""All benchmarks, or the named ones, such as `python bench/run.py smtp search`.
 
 Every figure stands beside a baseline taken in the same run, because absolute times differ between machines and hours.
 """
@@ -9,18 +9,33 @@ import sys
 import time
 from collections.abc import Callable
 
+import events
+import imports
 import latency
 import memory
 import million
 import reads
+import search
 import smtp
+import threads
+
+import contacts
+import vault
+import webhooks
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "smtp": smtp.run,
     "api": reads.run,
     "latency": latency.run,
+    "webhooks": webhooks.run,
+    "events": events.run,
     "memory": memory.run,
     "million": million.run,
+    "imports": imports.run,
+    "search": search.run,
+    "threads": threads.run,
+    "vault": vault.run,
+    "contacts": contacts.run,
 }
 
 
