@@ -19,11 +19,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 
 from tests.clients.environments import REPOSITORY
+from tests.clients.migrated import SQLITE_NAME, clean_environment, migrated_sqlite
 from tests.clients.services import DistributedServices, is_distributed
 from tests.clients.webhook_receiver import ReceivedRequest, WebhookReceiver
 
@@ -37,8 +38,6 @@ _POLL_SECONDS = 0.1
 # Below the range that systems hand out to outgoing connections, which could take a port
 # between the moment it is found free and the moment the server listens on it.
 _PORTS = range(20000, 32000)
-# The test run's own settings must not reach the server under test.
-_DROPPED_PREFIXES = ("INKBOX_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "PYTEST_")
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,14 @@ class Bootstrap:
 class LiveServer:
     """One server with an organization in it. ``close`` ends it and removes its data.
 
-    ``environment`` adds or replaces variables; ``database_url`` and ``redis_url``
-    select a distributed set-up by hand. With ``INKBOX_TEST_PROFILE=distributed``
-    and neither given, the server gets a fresh database and Redis database.
+    ``environment`` adds or replaces variables. With ``INKBOX_TEST_PROFILE=distributed``
+    the server gets a database and a Redis database of its own.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
-        database_url: str | None = None,
-        redis_url: str | None = None,
         environment: dict[str, str] | None = None,
     ) -> None:
         self.data_dir = directory / "data"
@@ -80,15 +76,11 @@ class LiveServer:
         self.testing_secret = secrets.token_urlsafe(24)
         self._directory = directory
         self._services: DistributedServices | None = None
-        chosen = {
-            name: value
-            for name, value in (("DATABASE_URL", database_url), ("REDIS_URL", redis_url))
-            if value is not None
-        }
-        if not chosen and is_distributed():
+        services: dict[str, str] = {}
+        if is_distributed():
             self._services = DistributedServices()
-            chosen = self._services.environment()
-        self.environment = self._environment() | chosen | (environment or {})
+            services = self._services.environment()
+        self.environment = self._environment() | services | (environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self.bootstrap = self._bootstrap()
@@ -97,6 +89,10 @@ class LiveServer:
             self.kill()
             self._remove()
             raise
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to speak to the server; starting and stopping stays with this one."""
+        return vars(self) | {"_process": None, "_services": None}
 
     @property
     def is_running(self) -> bool:
@@ -161,8 +157,7 @@ class LiveServer:
         return text[-_LOG_CHARACTERS:]
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED_PREFIXES)}
-        return kept | {
+        return clean_environment() | {
             "INKBOX_DATA_DIR": str(self.data_dir),
             "INKBOX_HTTP_HOST": "127.0.0.1",
             "INKBOX_HTTP_PORT": str(self.http_port),
@@ -176,11 +171,8 @@ class LiveServer:
 
     def _bootstrap(self) -> Bootstrap:
         command = ("bootstrap", "--email", "owner@example.com", "--organization", "Acme", "--json")
-        if "DATABASE_URL" in self.environment:
-            # On SQLite bootstrap does this itself.
-            done = self.manage("migrate", "--no-input")
-            if done.returncode != 0:
-                raise AssertionError(f"migrate failed:\n{done.stdout}\n{done.stderr}")
+        if "DATABASE_URL" not in self.environment:
+            shutil.copyfile(migrated_sqlite(), self.data_dir / SQLITE_NAME)
         done = self.manage(*command)
         if done.returncode != 0:
             raise AssertionError(f"bootstrap failed:\n{done.stdout}\n{done.stderr}")

@@ -13,7 +13,7 @@ import pytest
 from tests.clients.environments import CACHE, ClientUnavailable, client_environment
 
 SCRIPTS = Path(__file__).with_name("scripts")
-SCRIPT_SECONDS = 120
+SCRIPT_SECONDS = 180
 # Clients read a key and an address from these when they are not given.
 _DROPPED_PREFIXES = ("INKBOX_", "PYTHON")
 

@@ -10,9 +10,10 @@ import os
 import secrets
 from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import redis
 from psycopg import sql
+
+from tests.clients.migrated import database_url, drop_postgres, execute, migrated_postgres
 
 _CLAIM = "inkbox-live-server-claim"
 _CLAIM_SECONDS = 3600
@@ -25,29 +26,24 @@ def is_distributed() -> bool:
 
 
 class DistributedServices:
-    """A fresh PostgreSQL database and an empty Redis database, until ``close``."""
+    """A PostgreSQL database with tables but no rows and an empty Redis database, until ``close``."""
 
     def __init__(self) -> None:
         self._admin_url = _required("DATABASE_URL")
         self._name = f"inkbox_live_{secrets.token_hex(6)}"
         self._redis = _claim_redis(_required("REDIS_URL"))
-        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._name)))
+        template = migrated_postgres(self._admin_url)
+        names = sql.Identifier(self._name), sql.Identifier(template)
+        execute(self._admin_url, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
 
     def environment(self) -> dict[str, str]:
         """Return the variables that point a server here."""
-        parts = urlsplit(self._admin_url)
-        database_url = urlunsplit(parts._replace(path=f"/{self._name}"))
-        return {"DATABASE_URL": database_url, "REDIS_URL": self._redis}
+        return {"DATABASE_URL": database_url(self._admin_url, self._name), "REDIS_URL": self._redis}
 
     def close(self) -> None:
-        # FORCE: a killed server may have left connections that the database still counts.
-        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self._name)))
+        drop_postgres(self._admin_url, self._name)
         with redis.Redis.from_url(self._redis) as connection:
             connection.flushdb()
-
-    def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self._admin_url, autocommit=True) as connection:
-            connection.execute(statement)
 
 
 def _claim_redis(url: str) -> str:

@@ -67,6 +67,12 @@ def check_mail_loop(result: dict[str, Any]) -> None:
     assert result["answer"]["body_text"].rstrip() == "I am here."
     assert result["answer"]["from_address"] == bravo
 
+    # By relevance, then newest first; accents and case do not matter, exclusions and phrases do.
+    assert result["found"] == ["Re: Grüße from alpha", "Grüße from alpha"]
+    assert result["found_phrase"] == ["Grüße from alpha"]
+    assert result["found_sent"] == ["Re: Grüße from alpha", "Grüße from alpha"]
+    assert result["not_found"] == []
+
     # One thread on each side, oldest message first; a thread belongs to one mailbox.
     (alpha_thread,) = result["alpha_threads"]
     (bravo_thread,) = result["bravo_threads"]

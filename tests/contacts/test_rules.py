@@ -173,6 +173,28 @@ def test_an_exact_number() -> None:
     assert not decide("whitelist", rules, "+15550100002", "outbound").allowed
 
 
+@pytest.mark.parametrize(
+    ("mode", "rules", "allowed", "decided_by"),
+    [
+        ("whitelist", [_rule("allow", "exact_email")], False, None),
+        ("whitelist", [_rule("allow", "domain")], False, None),
+        ("whitelist", [_rule("block", "exact_email")], False, 1),
+        ("blacklist", [_rule("allow", "exact_email")], True, None),
+        ("blacklist", [_rule("allow", "exact_email", number=1), _rule("block", "domain", number=2)], False, 2),
+        ("blacklist", [_rule("block", "exact_email")], False, 1),
+        ("blacklist", [_rule("block", "domain")], False, 1),
+        ("blacklist", [], True, None),
+    ],
+)
+def test_without_authentication_only_rules_that_block_count(
+    mode: str, rules: list[RuleView], allowed: bool, decided_by: int | None
+) -> None:
+    verdict = decide(mode, rules, ADDRESS, "inbound", is_authenticated=False)
+
+    assert verdict.allowed is allowed
+    assert verdict.matched_rule_id == (None if decided_by is None else _id(decided_by))
+
+
 # --- For any set of rules -----------------------------------------------------------------------------------------
 
 _NAMES = ["a@x.example", "b@x.example", "a@y.example", "x.example", "y.example"]
@@ -244,3 +266,15 @@ def test_whitelist_mode_never_allows_more_than_blacklist_mode(rules: list[RuleVi
 @given(modes, rule_sets, st.text(max_size=40), sides)
 def test_any_text_is_judged(mode: str, rules: list[RuleView], address: str, side: str) -> None:
     assert decide(mode, rules, address, side).reason
+
+
+@given(modes, rule_sets, addresses)
+def test_an_unauthenticated_sender_is_judged_as_if_no_rule_allowed(
+    mode: str, rules: list[RuleView], address: str
+) -> None:
+    blocking = [rule for rule in rules if rule.action == "block"]
+
+    found = decide(mode, rules, address, "inbound", is_authenticated=False)
+
+    assert found.allowed is decide(mode, blocking, address, "inbound").allowed
+    assert not found.allowed or decide(mode, rules, address, "inbound").allowed

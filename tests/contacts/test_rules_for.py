@@ -32,10 +32,12 @@ def test_active_rules_by_identity_in_one_query() -> None:
     three = _rule(bravo)
     _rule(alpha, match_target="paused.example", status="paused")
     _rule(alpha, channel="phone", match_type="exact_number", match_target="+15550100001")
+    _rule(alpha, match_target="other.example")
+    _rule(alpha, match_type="exact_email", match_target="bob@example.com")
     _rule(charlie)
 
     with CaptureQueriesContext(connection) as captured:
-        found = rules_for([alpha.pk, bravo.pk], "mail")
+        found = rules_for([alpha.pk, bravo.pk], "mail", ["ann@example.com", "eve@spam.example", "x@paused.example"])
 
     assert len(captured) == 1
     assert set(found) == {alpha.pk, bravo.pk}
@@ -51,24 +53,50 @@ def test_the_phone_channel_has_rules_of_its_own() -> None:
     _rule(alpha)
     number = _rule(alpha, channel="phone", match_type="exact_number", match_target="+15550100001")
 
-    assert [rule.id for rule in rules_for({alpha.pk}, "phone")[alpha.pk]] == [number.pk]
+    assert [rule.id for rule in rules_for({alpha.pk}, "phone", ["+15550100001"])[alpha.pk]] == [number.pk]
 
 
 def test_no_rules_no_entry() -> None:
-    assert rules_for([agent().pk], "mail") == {}
-    assert rules_for([], "mail") == {}
+    assert rules_for([agent().pk], "mail", ["eve@spam.example"]) == {}
 
 
-def test_one_rule_for_a_target_and_direction_even_when_paused() -> None:
+def test_nobody_to_ask_about_costs_no_query() -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert rules_for([], "mail", ["eve@spam.example"]) == {}
+        assert rules_for([agent().pk], "mail", []) == {}
+
+    assert not [query for query in captured if "contactrule" in query["sql"]]
+
+
+@pytest.mark.parametrize("status", ["active", "paused"])
+@pytest.mark.parametrize(
+    ("stored", "new", "is_free"),
+    [
+        ("both", "both", False),
+        ("both", "inbound", False),
+        ("both", "outbound", False),
+        ("inbound", "both", False),
+        ("inbound", "inbound", False),
+        ("inbound", "outbound", True),
+        ("outbound", "both", False),
+        ("outbound", "inbound", True),
+        ("outbound", "outbound", False),
+    ],
+)
+def test_a_side_of_a_target_is_covered_once_even_by_a_paused_rule(
+    stored: str, new: str, is_free: bool, status: str
+) -> None:
     alpha = agent()
-    _rule(alpha, status="paused")
+    _rule(alpha, direction=stored, status=status)
 
-    with pytest.raises(IntegrityError), transaction.atomic():
-        _rule(alpha, action="allow")
+    if is_free:
+        _rule(alpha, direction=new, action="allow")
+    else:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            _rule(alpha, direction=new, action="allow")
 
-    _rule(alpha, direction="inbound")
-    _rule(agent())
-    assert ContactRule.objects.count() == 3
+    _rule(agent(), direction=new)
+    assert ContactRule.objects.count() == 2 + is_free
 
 
 @pytest.mark.parametrize(

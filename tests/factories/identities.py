@@ -100,7 +100,8 @@ def key_row(text: str) -> ApiKey:
 def session(of: Organization | None = None, role: Role = Role.OWNER, *, user: User | None = None) -> str:
     """A console token: of a new member of `of`, of `user` in `of`, or of a person without organization."""
     user = user or person(of, role)
-    return issue_session_token(user, of.pk if of is not None else None)
+    membership = Membership.objects.get(user=user, organization=of) if of is not None else None
+    return issue_session_token(user, membership).token
 
 
 class ApiClient:

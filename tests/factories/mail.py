@@ -12,8 +12,11 @@ from identities.models import AgentIdentity
 from mail.mime.parse import parse_mail
 from mail.models import Mailbox, Message
 from mail.raw import store_raw
-from mail.services.queueing import Recipients, SendMessage, prepare_message, queue_message
+from mail.services.composing import Recipients, SendMessage, prepare_message
+from mail.services.queueing import queue_message
 from mail.services.receiving import Acceptance, InboundMail, accept_batch
+from mail.services.relaying import relay_message
+from mail.services.sending import send_message
 
 _numbers = count(1)
 
@@ -79,4 +82,10 @@ def queue(mailbox: Mailbox, to: str, **fields: object) -> Message:
     send = SendMessage(recipients, **values)  # type: ignore[arg-type]
     prepared = prepare_message(principal_of(mailbox), mailbox, send)
     with transaction.atomic():
-        return queue_message(principal_of(mailbox), mailbox, send, prepared)
+        return queue_message(principal_of(mailbox), mailbox, prepared)
+
+
+def send(message: Message) -> None:
+    """Both stages of sending, as the workers run them one after the other."""
+    send_message(message.pk)
+    relay_message(message.pk)

@@ -8,11 +8,11 @@ import re
 import time
 from collections import Counter
 
+import httpx
 import orjson
 import pytest
 
 from tests.clients.live_server import LiveServer, WebhookReceiver
-from tests.clients.services import is_distributed
 from tests.faults.api import Api, mail_to, send_path
 from tests.faults.conftest import StartServer
 from tests.faults.crashes import crash, crash_repeatedly, load, rounds, wait_until
@@ -70,8 +70,7 @@ def test_a_send_that_met_a_silent_relay_is_sent_after_a_kill(start_server: Start
     print(f"\nSilent relay: 1 kill, 1 message, {sink.sessions} sessions, {sink.data_commands} DATA, status sent")
 
 
-@pytest.mark.skipif(is_distributed(), reason="A Celery worker runs all queues on one set of threads; start another.")
-def test_a_silent_relay_holds_up_no_webhook(
+def test_a_silent_relay_holds_up_neither_local_mail_nor_webhooks(
     start_server: StartServer, receiver: WebhookReceiver, sink: SmtpSink
 ) -> None:
     sink.behavior = Behavior.SILENT
@@ -79,12 +78,13 @@ def test_a_silent_relay_holds_up_no_webhook(
     with Api(server) as api:
         identity = api.create_identity("sender")
         box = identity["mailbox"]["email_address"]
+        other = api.create_identity("neighbour")["mailbox"]["email_address"]
         api.subscribe(identity, receiver.url(), "message.received")
         for number in range(WORKER_THREADS + 2):
             accepted = api.try_post(send_path(box), mail_to(CUSTOMER, subject=f"number {number}"))
             assert accepted is not None
             assert accepted.status_code == 201
-    # Every thread that sends mail is inside a call now, and stays there for a minute.
+    # Every thread that relays mail is inside a call now, and stays there for a minute.
     sink.wait_for_sessions(WORKER_THREADS, 10)
 
     started = time.monotonic()
@@ -93,7 +93,17 @@ def test_a_silent_relay_holds_up_no_webhook(
     receiver.wait_for(1, 4)
 
     seconds = time.monotonic() - started
-    print(f"\nSilent relay: {WORKER_THREADS} sends hang, a webhook came {seconds:.2f} s after its mail")
+    with Api(server) as api:
+        started = time.monotonic()
+        assert api.try_post(send_path(other), mail_to(box, subject="between agents")) is not None
+        receiver.wait_for(2, 4)
+        local_seconds = time.monotonic() - started
+    ready = httpx.get(f"{server.base_url}/readyz", timeout=10)
+    assert ready.json()["checks"]["queue_mail"] == {"status": "ok", "oldest_due_seconds": 0}
+    print(
+        f"\nSilent relay: {WORKER_THREADS} sends hang, a webhook came {seconds:.2f} s after its mail, "
+        f"mail between agents and its webhook took {local_seconds:.2f} s"
+    )
 
 
 def test_a_send_without_an_answer_to_its_content_is_never_repeated(start_server: StartServer, sink: SmtpSink) -> None:

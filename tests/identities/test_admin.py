@@ -16,8 +16,10 @@ from identities.models import (
     ApiKey,
     HandleClaim,
     IdempotencyRecord,
+    IdentityAccess,
     Membership,
     Organization,
+    SessionToken,
     SigningKey,
     User,
 )
@@ -30,6 +32,7 @@ from tests.factories.identities import (
     key_row,
     organization,
     person,
+    session,
 )
 from tunnels.models import Tunnel
 
@@ -41,13 +44,15 @@ MODELS = [
     ContactRule,
     HandleClaim,
     IdempotencyRecord,
+    IdentityAccess,
     Membership,
     Organization,
+    SessionToken,
     SigningKey,
     Tunnel,
     User,
 ]
-READ_ONLY = [ApiKey, ContactRule, HandleClaim, IdempotencyRecord, SigningKey, Tunnel]
+READ_ONLY = [ApiKey, ContactRule, HandleClaim, IdempotencyRecord, IdentityAccess, SigningKey, Tunnel]
 
 
 @pytest.fixture
@@ -67,6 +72,8 @@ def world() -> Organization:
     ContactRule.objects.create(
         organization=acme, identity=alpha, channel="mail", action="block", match_type="domain", match_target="a.example"
     )
+    IdentityAccess.objects.create(target=alpha)
+    session(acme)
     IdempotencyRecord.objects.create(organization=acme, operation="mail.send", key="k", body_hash=b"h", state="done")
     return acme
 
@@ -105,6 +112,18 @@ def test_some_rows_are_only_looked_at(operator: Client, world: Organization, mod
 
 def test_identities_are_not_added_here(operator: Client) -> None:
     assert operator.get(_url(AgentIdentity, "add")).status_code == 403
+
+
+def test_a_token_of_a_person_is_ended_by_deleting_its_row(operator: Client) -> None:
+    text = session(organization())
+    row = SessionToken.objects.get()
+
+    page = operator.get(_url(SessionToken, "change", row.pk)).content.decode()
+    operator.post(_url(SessionToken, "delete", row.pk), {"post": "yes"})
+
+    assert text not in page
+    assert operator.get(_url(SessionToken, "add")).status_code == 403
+    assert ApiClient(bearer=text).get("/whoami").status_code == 401
 
 
 def test_every_model_of_the_three_apps_is_registered() -> None:

@@ -185,7 +185,6 @@ def test_what_a_channel_refuses_leaves_nothing_behind() -> None:
     "extra",
     [
         {"phone_number": {"type": "local"}},
-        {"vault_secret_ids": "*"},
         {"imessage_enabled": True, "claim_imessage_number": True},
         {"imessage_enabled": True, "imessage_number_type": "dedicated_outbound"},
     ],

@@ -103,6 +103,14 @@ MATRIX: dict[str, tuple[str, str, Any, tuple[int, ...]]] = {
         (201, 201, 201, 403, 201, 201, 404, 404, 403, 401),
     ),
     "get identity signing key": ("GET", "/identities/{handle}/signing-key", None, _READ_ONE),
+    "list access": ("GET", "/identities/{handle}/access", None, (200, 200, 200, 200, 403, 403, 403, 404, 403, 401)),
+    "open to all": ("POST", "/identities/{handle}/access", {}, (201, 201, 201, 403, 403, 403, 403, 404, 403, 401)),
+    "close to all": (
+        "DELETE",
+        "/identities/{handle}/access/*",
+        None,
+        (404, 404, 404, 403, 403, 403, 403, 404, 403, 401),
+    ),
     "rotate signing key": ("POST", "/signing-keys", {}, (201, 201, 201, 403, 201, 201, 201, 201, 403, 401)),
     "get signing key": ("GET", "/signing-keys", None, _EVERYONE),
     "mint agent key": (

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
 
 from common.clock import now
 from identities.models import SigningKey
-from identities.services.signing_keys import ensure_signing_key, signing_secret
+from identities.services.signing_keys import (
+    SigningSecrets,
+    ensure_signing_key,
+    rotate_signing_key,
+    signing_secret,
+    signing_secrets,
+)
 from tests.factories.identities import (
     ApiClient,
     admin_client,
@@ -163,3 +170,41 @@ def test_without_any_key_nothing_signs() -> None:
     alpha = agent()
 
     assert signing_secret(alpha.organization_id, alpha.pk) is None
+
+
+def test_after_a_rotation_the_old_key_signs_too_for_a_day() -> None:
+    alpha = agent()
+    owner = (alpha.organization_id, alpha.pk)
+    with time_machine.travel(datetime(2026, 3, 1, tzinfo=UTC)) as clock:
+        first, _ = rotate_signing_key(organization_id=alpha.organization_id, identity=alpha)
+        assert signing_secrets([owner])[owner] == SigningSecrets(first)
+        second, _ = rotate_signing_key(organization_id=alpha.organization_id, identity=alpha)
+        assert signing_secrets([owner])[owner] == SigningSecrets(second, first)
+        clock.shift(timedelta(hours=23))
+        third, _ = rotate_signing_key(organization_id=alpha.organization_id, identity=alpha)
+        assert signing_secrets([owner])[owner] == SigningSecrets(third, second)
+        clock.shift(timedelta(hours=24))
+        assert signing_secrets([owner])[owner] == SigningSecrets(third)
+    assert len({first, second, third}) == 3
+
+
+def test_secrets_of_many_owners_cost_one_query(django_assert_num_queries: Any) -> None:
+    acme, other = organization(), organization()
+    alpha, bravo, charlie = agent(acme), agent(acme), agent(other)
+    own, _ = rotate_signing_key(organization_id=acme.pk, identity=alpha)
+    shared, _ = rotate_signing_key(organization_id=acme.pk, identity=None)
+    owners = [(acme.pk, alpha.pk), (acme.pk, bravo.pk), (acme.pk, None), (other.pk, charlie.pk)]
+
+    with django_assert_num_queries(1):
+        found = signing_secrets(owners)
+
+    assert [found[owner].current for owner in owners] == [own, shared, shared, None]
+
+
+def test_a_key_sealed_under_another_server_key_is_left_out(settings: Any) -> None:
+    alpha = agent()
+    rotate_signing_key(organization_id=alpha.organization_id, identity=alpha)
+
+    settings.SECRET_KEY = "another-key-another-key-another-key"
+
+    assert signing_secrets([(alpha.organization_id, alpha.pk)]) == {}

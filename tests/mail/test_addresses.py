@@ -6,7 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mail.addresses import domain_of, is_valid_local_part, normalize_address, parse_recipient
+from mail.addresses import (
+    counterparty_address,
+    domain_of,
+    is_valid_local_part,
+    normalize_address,
+    parse_domain,
+    parse_recipient,
+)
 from mail.mime.encode import encode_address
 
 
@@ -148,3 +155,48 @@ def test_local_parts_that_are_not(text: str) -> None:
 def test_a_local_part_that_is_handed_out_is_a_recipient(text: str) -> None:
     if is_valid_local_part(text):
         assert parse_recipient(f"{text}@mail.localhost") == f"{text}@mail.localhost"
+
+
+@pytest.mark.parametrize(
+    ("raw", "domain"),
+    [
+        ("example.com", "example.com"),
+        (" @Example.COM. ", "example.com"),
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        ("\uff45vil.example", "evil.example"),
+        ("xn--ls8h.example", "xn--ls8h.example"),
+        ("localhost", "localhost"),
+        ("ada@example.com", None),
+        ("*.example.com", None),
+        ("-a.example", None),
+        ("a..example", None),
+        ("[192.0.2.1]", None),
+        ("a b.example", None),
+        ("", None),
+        ("@", None),
+        (".", None),
+    ],
+)
+def test_domains_of_rules(raw: str, domain: str | None) -> None:
+    assert parse_domain(raw) == domain
+
+
+@pytest.mark.parametrize(
+    ("raw", "compared"),
+    [
+        ("Eve@Spam.Example", "eve@spam.example"),
+        ("eve@b\u00fccher.example", "eve@xn--bcher-kva.example"),
+        ('"Eve X"@Spam.Example', '"eve x"@spam.example'),
+        ("<>", ""),
+        ("", ""),
+    ],
+)
+def test_senders_are_compared_in_the_spelling_of_rules(raw: str, compared: str) -> None:
+    assert counterparty_address(raw) == compared
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_compared_or_refused(raw: str) -> None:
+    assert counterparty_address(raw) == counterparty_address(counterparty_address(raw))
+    domain = parse_domain(raw)
+    assert domain is None or parse_domain(domain) == domain

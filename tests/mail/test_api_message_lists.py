@@ -50,6 +50,34 @@ def client(box: Mailbox) -> ApiClient:
     return agent_client(box.identity)
 
 
+AWKWARD = 'line\nbreak \r\t "quoted" \\ \x01 \u2028 \x7f é 日本語 🎉'
+
+
+@pytest.mark.parametrize("moment", [datetime(2026, 5, 4, 10, 1, 12, tzinfo=UTC), datetime(1970, 1, 1, 0, 0, 0, 7, UTC)])
+def test_a_row_of_a_list_says_what_the_message_itself_says(box: Mailbox, client: ApiClient, moment: datetime) -> None:
+    row = receive(box)
+    Message.objects.filter(pk=row.pk).update(
+        subject=AWKWARD,
+        snippet="",
+        from_display_name=None,
+        to_addresses=[AWKWARD, "a@x.example"],
+        cc_addresses=[],
+        is_read=True,
+        first_opened_at=moment,
+        open_count=2**31 - 1,
+        import_job_id=row.thread_id,
+        created_at=moment,
+    )
+
+    [found] = listed(client, box)["items"]
+
+    detail = client.get(messages_of(box, f"/{row.pk}")).json()
+    assert found == {name: detail[name] for name in found}
+    assert found["subject"] == AWKWARD
+    assert found["import_job_id"] == str(row.thread_id)
+    assert datetime.fromisoformat(found["first_opened_at"]) == moment
+
+
 def test_pages_are_newest_first_and_stable_under_inserts(box: Mailbox, client: ApiClient) -> None:
     rows = [receive(box) for _ in range(7)]
     expected = [str(row.pk) for row in reversed(rows)]

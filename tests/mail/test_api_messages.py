@@ -77,6 +77,9 @@ def as_listed(message: Message, **changes: Any) -> dict[str, Any]:
         "first_opened_at": None,
         "open_count": 0,
         "import_job_id": None,
+        "is_automatic": False,
+        "approval_state": None,
+        "approval_reason": None,
         "created_at": "2026-05-04T10:01:12.554000Z",
         **changes,
     }
@@ -129,10 +132,14 @@ def test_a_fetched_message_has_its_bodies_and_is_read(box: Mailbox, client: ApiC
                 "content_id": None,
                 "is_inline": False,
                 "part_index": 0,
+                "text_status": "pending",
             }
         ],
         "ses_message_id": None,
         "reply_all_recipients": {"to": ["ada@customer.example"], "cc": ["ops@customer.example"]},
+        "authentication": None,
+        "spam": None,
+        "extracted_text": "Hi, the total on invoice 4417 looks off by 20.",
     }
     assert (response.status_code, response.json()) == (200, expected)
     assert client.get(messages_of(box, f"/{message.pk}/")).json() == expected

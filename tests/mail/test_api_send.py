@@ -91,6 +91,9 @@ def test_a_send_is_accepted_and_queued(box: Mailbox, client: ApiClient) -> None:
         "first_opened_at": None,
         "open_count": 0,
         "import_job_id": None,
+        "is_automatic": False,
+        "approval_state": None,
+        "approval_reason": None,
         "created_at": "2026-05-04T10:01:12.554000Z",
     }
     detail = client.get(f"/mail/mailboxes/{box.pk}/messages/{message.pk}").json()

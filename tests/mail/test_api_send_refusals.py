@@ -249,13 +249,14 @@ def test_attachments_up_to_25_mb_together(box: Mailbox, client: ApiClient) -> No
     assert (all_rows(), blobs()) == (rows, stored)
 
 
-def test_open_tracking_is_refused_rather_than_ignored(box: Mailbox, client: ApiClient) -> None:
+@pytest.mark.parametrize("body_html", [None, "", " \n"])
+def test_open_tracking_needs_html(box: Mailbox, client: ApiClient, body_html: str | None) -> None:
     rows = all_rows()
 
-    response = send(client, box, track_opens=True, body_html="<p>")
+    response = send(client, box, track_opens=True, body_text="Hi", body_html=body_html)
 
-    assert response.status_code == 501
-    assert response.json()["detail"]["error"] == "not_implemented"
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["body", "track_opens"]
     assert all_rows() == rows
 
 

@@ -44,6 +44,8 @@ def test_a_thread_has_its_fields_and_its_messages_oldest_first(box: Mailbox, cli
         "folder": "inbox",
         "message_count": 2,
         "last_message_at": "2026-05-04T10:05:31Z",
+        "paused_reason": None,
+        "paused_until": None,
         "created_at": "2026-05-04T10:01:12.554000Z",
     }
 
@@ -53,7 +55,7 @@ def test_a_thread_has_its_fields_and_its_messages_oldest_first(box: Mailbox, cli
     assert page.json() == {"items": [thread], "has_more": False, "next_cursor": None}
     newest, oldest = client.get(f"/mail/mailboxes/{box.pk}/messages").json()["items"]
     assert (oldest["id"], newest["id"]) == (str(first.pk), str(second.pk))
-    assert detail.json() == {**thread, "messages": [oldest, newest]}
+    assert detail.json() == {**thread, "messages": [oldest, newest], "has_more": False, "next_cursor": None}
     assert client.get(f"{path}/{first.thread_id}/").json() == detail.json()
 
 

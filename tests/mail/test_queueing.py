@@ -9,8 +9,9 @@ from common.clock import now
 from mail.errors import MailboxNotFound
 from mail.mime.message_ids import MAX_MESSAGE_ID_BYTES
 from mail.models import Mailbox, Message, OutboundRecipient, Thread
+from mail.services.composing import PreparedMessage, Recipients, SendMessage, prepare_message
 from mail.services.deleting import delete_message
-from mail.services.queueing import PreparedMessage, Recipients, SendMessage, prepare_message, queue_message
+from mail.services.queueing import queue_message
 from tests.factories.identities import agent
 from tests.factories.mail import mailbox_of, principal_of, receive
 from tests.identities.rows import all_rows
@@ -27,9 +28,9 @@ def to_ada(**fields: object) -> SendMessage:
     return SendMessage(Recipients(to=["ada@customer.example"]), "Hello", **fields)  # type: ignore[arg-type]
 
 
-def accept(box: Mailbox, send: SendMessage, prepared: PreparedMessage) -> Message:
+def accept(box: Mailbox, prepared: PreparedMessage) -> Message:
     with transaction.atomic():
-        return queue_message(principal_of(box), box, send, prepared)
+        return queue_message(principal_of(box), box, prepared)
 
 
 def test_preparing_writes_no_rows(box: Mailbox) -> None:
@@ -47,7 +48,7 @@ def test_a_mailbox_that_was_deleted_meanwhile_sends_nothing(box: Mailbox) -> Non
     before = all_rows()
 
     with pytest.raises(MailboxNotFound):
-        accept(box, send, prepared)
+        accept(box, prepared)
 
     assert all_rows() == before
 
@@ -58,7 +59,7 @@ def test_a_thread_that_was_deleted_meanwhile_is_not_brought_back_half(box: Mailb
     prepared = prepare_message(principal_of(box), box, send)
     delete_message(parent)
 
-    message = accept(box, send, prepared)
+    message = accept(box, prepared)
 
     assert message.thread_id != parent.thread_id
     assert message.in_reply_to == parent.message_id
@@ -72,7 +73,7 @@ def test_messages_are_listed_in_the_order_of_acceptance(box: Mailbox) -> None:
     slow = prepare_message(principal_of(box), box, send)
     arrived = receive(box)
 
-    message = accept(box, send, slow)
+    message = accept(box, slow)
 
     assert message.created_at > arrived.created_at
     assert message.thread.last_message_at == message.created_at
@@ -86,7 +87,7 @@ def test_nobody_gets_two_copies(box: Mailbox) -> None:
     )
     send = SendMessage(recipients, "Hello")
 
-    message = accept(box, send, prepare_message(principal_of(box), box, send))
+    message = accept(box, prepare_message(principal_of(box), box, send))
 
     assert (message.to_addresses, message.cc_addresses, message.bcc_addresses) == (
         ["ada@customer.example"],
@@ -102,7 +103,7 @@ def test_the_longest_identifier_that_is_stored_fits_the_index_and_a_header(box: 
     assert parent.message_id == longest
     send = to_ada(in_reply_to_message_id=longest)
 
-    message = accept(box, send, prepare_message(principal_of(box), box, send))
+    message = accept(box, prepare_message(principal_of(box), box, send))
 
     assert (message.thread_id, message.in_reply_to) == (parent.thread_id, longest)
 
@@ -112,6 +113,6 @@ def test_an_identifier_of_an_earlier_copy_answers_the_first(box: Mailbox) -> Non
     receive(box, message_id="<same@x.example>", text="two")
     send = to_ada(in_reply_to_message_id="<same@x.example>")
 
-    message = accept(box, send, prepare_message(principal_of(box), box, send))
+    message = accept(box, prepare_message(principal_of(box), box, send))
 
     assert message.thread_id == first.thread_id

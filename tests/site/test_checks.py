@@ -34,6 +34,11 @@ def test_the_defaults_are_fine(embedded: Settings) -> None:
     [
         ({"MAIL_TRANSPORT": "pigeon"}, ["inkbox.E001"]),
         ({"MAIL_TRANSPORT": "mx"}, []),
+        ({"MAIL_RETURN_PATH": "none"}, ["inkbox.E020"]),
+        ({"MAIL_RETURN_PATH": "sender"}, []),
+        ({"MAIL_WEBHOOK_SECRET": "short"}, ["inkbox.E021"]),
+        ({"MAIL_WEBHOOK_SECRET": "has/a/slash/and/is/long"}, ["inkbox.E021"]),
+        ({"MAIL_WEBHOOK_SECRET": "x" * 16}, []),
         ({"SMTP_TLS_CERT": "/tls/cert.pem"}, ["inkbox.E002"]),
         ({"SMTP_TLS_KEY": "/tls/key.pem"}, ["inkbox.E002"]),
         ({"SMTP_TLS_CERT": "/none/cert.pem", "SMTP_TLS_KEY": "/none/key.pem"}, ["inkbox.E003", "inkbox.E003"]),
@@ -51,6 +56,13 @@ def test_the_defaults_are_fine(embedded: Settings) -> None:
         ({"PUBLIC_URL": "https://example.com", "TESTING_SECRET": "x"}, ["inkbox.W011"]),
         ({"PUBLIC_URL": "https://example.com", "WEBHOOK_ALLOW_PRIVATE": True}, ["inkbox.W012"]),
         ({"LOG_FORMAT": "xml"}, ["inkbox.E013"]),
+        ({"MAIL_SPF": "include:spf.provider.example ip4:203.0.113.7 a:mx.example.com"}, []),
+        ({"MAIL_SPF": "spf.provider.example"}, ["inkbox.E015"]),
+        ({"MAIL_SPF": "ip4:203.0.113.7 ~all"}, ["inkbox.E015"]),
+        ({"MAIL_SPF": "mx"}, ["inkbox.E015"]),
+        ({"MAIL_SPF": "redirect=spf.provider.example"}, ["inkbox.E015"]),
+        ({"DNS_SERVERS": "192.0.2.53, [2001:db8::53]:5353"}, []),
+        ({"DNS_SERVERS": "192.0.2.53,ns.example.org"}, ["inkbox.E016"]),
     ],
 )
 def test_wrong_values(embedded: Settings, values: dict[str, Any], expected: list[str]) -> None:

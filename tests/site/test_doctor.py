@@ -12,7 +12,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
-import dns.resolver
 import pytest
 import redis
 from cryptography import x509
@@ -23,8 +22,19 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from pytest_django import Settings
 
-from inkbox_site import diagnosis
-from inkbox_site.diagnosis import FAIL, OK, WARN, Finding
+from common.dns import DnsOutcome
+from inkbox_site import diagnosis, mail_diagnosis
+from inkbox_site.findings import FAIL, OK, WARN, Finding
+from mail.domain_states import DomainStatus
+from mail.enums import DkimAlgorithm
+from mail.models import DkimKey, SendingDomain
+from mail.services.dkim_keys import create_dkim_key
+from mail.services.domain_checks import domain_records
+from mail.services.domain_keys import keys_of
+from mail.services.sending_domains import NewDomain, register_domain
+from tests.factories.dns import FakeDns
+from tests.factories.domains import sending_domain
+from tests.factories.identities import admin_principal, organization
 
 pytestmark = pytest.mark.django_db
 
@@ -282,7 +292,7 @@ def test_local_names_need_nothing(settings: Settings) -> None:
     settings.MAIL_DOMAIN = "mail.localhost"
     settings.SMTP_TLS_CERT = ""
 
-    findings = [*diagnosis.examine_public_url(), *diagnosis.examine_mail_domain(), *diagnosis.examine_smtp_tls()]
+    findings = [*diagnosis.examine_public_url(), *mail_diagnosis.examine_mail_domain(), *diagnosis.examine_smtp_tls()]
 
     assert [f.status for f in findings] == [OK, OK, OK]
 
@@ -301,34 +311,204 @@ def test_a_public_url_without_tls_that_does_not_resolve(settings: Settings, monk
     assert findings[1].remedy == "Publish an address record for mail.example.com."
 
 
-@pytest.mark.parametrize(
-    ("targets", "status"), [(["mx.example.com."], OK), (["other.example.net."], WARN), (None, WARN)]
-)
-def test_mx_records(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, targets: list[str] | None, status: str
-) -> None:
-    def resolve(name: str, kind: str, lifetime: float) -> list[Any]:
-        assert (name, kind) == ("example.com", "MX")
-        if targets is None:
-            raise dns.resolver.NXDOMAIN
-        return [SimpleNamespace(exchange=target) for target in targets]
-
+def _public(settings: Settings, transport: str = "mx") -> None:
+    """A public mail domain whose DNS is in memory and whose records are all right."""
     settings.MAIL_DOMAIN, settings.SMTP_HOSTNAME, settings.SMTP_HOST = "example.com", "mx.example.com", "0.0.0.0"
-    monkeypatch.setattr(dns.resolver, "resolve", resolve)
+    settings.MAIL_TRANSPORT, settings.DNS_CLIENT = transport, "tests.factories.dns.FakeDns"
+    FakeDns.clear()
+    FakeDns.publish("example.com", "MX", "10 mx.example.com")
+    FakeDns.publish("example.com", "TXT", "v=spf1 a:mx.example.com ~all")
+    FakeDns.publish("_dmarc.example.com", "TXT", "v=DMARC1; p=none")
+    FakeDns.publish("mx.example.com", "A", "203.0.113.7")
+    FakeDns.publish("7.113.0.203.in-addr.arpa", "PTR", "mx.example.com")
+    key = create_dkim_key("example.com", "s1", DkimAlgorithm.ED25519)
+    FakeDns.publish("s1._domainkey.example.com", "TXT", key.dns_record)
 
-    (finding,) = diagnosis.examine_mail_domain()
 
-    assert finding.status == status
-    assert finding.remedy == ("" if status == OK else "Publish: example.com. MX 10 mx.example.com.")
+def test_a_mail_domain_with_all_its_records(settings: Settings) -> None:
+    _public(settings)
+
+    findings = list(mail_diagnosis.examine_mail_domain())
+
+    assert [(f.subject, f.status, f.message, f.remedy) for f in findings] == [
+        ("mail domain", OK, "SPF of example.com is right", ""),
+        ("mail domain", OK, "MX of example.com is right", ""),
+        ("mail domain", OK, "DMARC of _dmarc.example.com is right", ""),
+        ("return path", OK, "RETURN PATH of example.com is right", ""),
+        ("mail domain", OK, "DKIM of s1._domainkey.example.com is right", ""),
+        ("mail host", OK, "mx.example.com is 203.0.113.7", ""),
+        ("reverse DNS", OK, "203.0.113.7 is mx.example.com", ""),
+        (
+            "MTA-STS",
+            OK,
+            "example.com publishes no policy",
+            "Optional: it makes others insist on TLS. See Mail DNS set-up in docs/operations.md.",
+        ),
+    ]
 
 
-def test_a_public_mail_domain_behind_a_loopback_listener(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.MAIL_DOMAIN, settings.SMTP_HOST = "example.com", "127.0.0.1"
-    monkeypatch.setattr(dns.resolver, "resolve", lambda *_, **__: [])
+def test_a_mail_domain_without_any_record(settings: Settings) -> None:
+    _public(settings)
+    FakeDns.clear()
+    DkimKey.objects.all().delete()
 
-    first = next(diagnosis.examine_mail_domain())
+    findings = [f for f in mail_diagnosis.examine_mail_domain() if f.subject != "MTA-STS"]
+
+    assert {f.status for f in findings} == {WARN}
+    assert [f.message for f in findings] == [
+        "SPF of example.com is missing",
+        "MX of example.com is missing",
+        "DMARC of _dmarc.example.com is missing",
+        "RETURN PATH of example.com is missing",
+        "example.com has no DKIM key, so its mail is not signed",
+        "mx.example.com has no address in DNS",
+    ]
+    assert findings[1].remedy.endswith("Record: example.com. IN MX 10 mx.example.com.")
+    assert all(f.remedy for f in findings)
+
+
+@pytest.mark.parametrize("names", [[], ["host-7.provider.example"]])
+def test_reverse_dns_matters_where_this_server_connects_itself(settings: Settings, names: list[str]) -> None:
+    _public(settings)
+    FakeDns.publish("7.113.0.203.in-addr.arpa", "PTR", *names)
+
+    finding = _only(mail_diagnosis.examine_mail_domain(), "reverse DNS")
+    settings.MAIL_TRANSPORT = "smtp://relay.example"
+
+    assert finding.status == WARN
+    assert "set its reverse DNS (PTR) to mx.example.com" in finding.remedy
+    assert "reverse DNS" not in [f.subject for f in mail_diagnosis.examine_mail_domain()]
+
+
+@pytest.mark.parametrize(
+    ("transport", "return_path", "expected"),
+    [
+        ("mx", "verp", [WARN]),
+        ("smtp://relay.example", "verp", [WARN]),
+        ("mx", "sender", []),
+        ("anymail:postmark", "verp", []),
+        ("nonsense://", "verp", []),
+    ],
+)
+def test_the_return_path_matters_where_bounces_come_back_by_mail(
+    settings: Settings, transport: str, return_path: str, expected: list[str]
+) -> None:
+    _public(settings, transport)
+    settings.MAIL_RETURN_PATH = return_path
+    FakeDns.publish("example.com", "MX", "10 mx.elsewhere.example")
+
+    found = [f for f in mail_diagnosis.examine_mail_domain() if f.subject == "return path"]
+
+    assert [f.status for f in found] == expected
+    assert all("Point the MX of example.com to mx.example.com" in f.remedy for f in found)
+
+
+_STS = "version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 86400\n"
+
+
+@pytest.mark.parametrize(
+    ("record", "policy", "certificate", "status", "words"),
+    [
+        ("v=STSv1; id=1;", _STS.format(mode="enforce", mx="mx.example.com"), "/c.pem", OK, "is right (enforce)"),
+        ("v=STSv1; id=1;", _STS.format(mode="testing", mx="*.example.com"), "", OK, "is right (testing)"),
+        ("v=STSv1; id=1;", _STS.format(mode="enforce", mx="mx.example.com"), "", FAIL, "has no certificate"),
+        ("v=STSv1; id=1;", _STS.format(mode="enforce", mx="old.example.com"), "/c.pem", FAIL, "does not name mx"),
+        ("v=STSv1; id=1;", _STS.format(mode="testing", mx="old.example.com"), "/c.pem", WARN, "does not name mx"),
+        ("v=STSv1; id=1;", "version: STSv1\nmode: none\nmax_age: 60\n", "", OK, "is right (none)"),
+        ("v=STSv1; id=1;", "<html>", "", WARN, "has no usable policy"),
+        ("v=STSv1; id=1;", None, "", WARN, "has no usable policy"),
+        ("v=STSv1;", None, "", WARN, "is not usable"),
+        ("v=spf1 -all", None, "", WARN, "is not usable"),
+    ],
+)
+def test_an_mta_sts_policy_is_fetched_and_judged(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    record: str,
+    policy: str | None,
+    certificate: str,
+    status: str,
+    words: str,
+) -> None:
+    _public(settings)
+    settings.SMTP_TLS_CERT = certificate
+    FakeDns.publish("_mta-sts.example.com", "TXT", record)
+    FakeDns.publish("mta-sts.example.com", "A", "203.0.113.8")
+    asked: list[tuple[str, list[str]]] = []
+
+    def fetch(domain: str, addresses: list[str]) -> str | None:
+        asked.append((domain, addresses))
+        return policy
+
+    monkeypatch.setattr(mail_diagnosis, "fetch_policy", fetch)
+
+    finding = _only(mail_diagnosis.examine_mail_domain(), "MTA-STS")
+
+    assert (finding.status, bool(finding.remedy)) == (status, status != OK)
+    assert words in finding.message
+    assert asked == ([("example.com", ["203.0.113.8"])] if "id=" in record else [])
+
+
+def test_an_mta_sts_record_that_dns_does_not_tell(settings: Settings) -> None:
+    _public(settings)
+    FakeDns.broken["_mta-sts.example.com"] = DnsOutcome.TIMEOUT
+
+    finding = _only(mail_diagnosis.examine_mail_domain(), "MTA-STS")
+
+    assert (finding.status, finding.message) == (WARN, "The record of _mta-sts.example.com could not be looked up")
+    FakeDns.clear()
+
+
+def test_dns_that_does_not_answer_is_no_verdict(settings: Settings) -> None:
+    _public(settings)
+    FakeDns.broken["example.com"] = DnsOutcome.TIMEOUT
+
+    first = next(mail_diagnosis.examine_mail_domain())
+
+    assert (first.status, first.message) == (WARN, "SPF of example.com could not be looked up")
+    FakeDns.clear()
+
+
+def test_a_public_mail_domain_behind_a_loopback_listener(settings: Settings) -> None:
+    _public(settings)
+    settings.SMTP_HOST = "127.0.0.1"
+
+    first = next(mail_diagnosis.examine_mail_domain())
 
     assert (first.status, first.message) == (WARN, "SMTP listens on 127.0.0.1 only")
+
+
+def test_sending_domains_are_looked_at_without_changing_them(settings: Settings) -> None:
+    _public(settings)
+    row = register_domain(admin_principal(organization()), NewDomain("mail.acme.org")).row
+    for record in domain_records(row, keys_of(row)):
+        FakeDns.publish(record.name, record.type, record.value)
+    sending_domain(organization(), "gone.acme.org", DomainStatus.FAILED)
+
+    fine = list(mail_diagnosis.examine_sending_domains())
+    SendingDomain.objects.filter(pk=row.pk).update(status="verified")
+    FakeDns.withdraw("mail.acme.org", "TXT")
+    FakeDns.withdraw("mail.acme.org", "MX")
+    broken = list(mail_diagnosis.examine_sending_domains())
+
+    assert [(f.status, f.message) for f in fine] == [(OK, "mail.acme.org (not_started): all 8 records are right")]
+    assert [(f.status, f.message) for f in broken] == [
+        (FAIL, "SPF of mail.acme.org is missing"),
+        (WARN, "MX of mail.acme.org is missing"),
+    ]
+    row.refresh_from_db()
+    assert (row.last_checked_at, row.results, row.failed_checks) == (None, {}, 0)
+
+
+def test_many_sending_domains_are_not_all_looked_at(settings: Settings) -> None:
+    _public(settings)
+    acme = organization()
+    for _ in range(12):
+        sending_domain(acme)
+
+    findings = list(mail_diagnosis.examine_sending_domains())
+
+    assert findings[-1].message == "2 more were not looked at here"
 
 
 def test_no_certificate_on_a_public_domain(settings: Settings) -> None:

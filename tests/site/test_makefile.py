@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMMANDS = ["help", "setup", "run", "test", "lint", "format", "bench", "demo", "doctor", "lock", "clean"]
+COMMANDS = ["help", "setup", "run", "test", "lint", "format", "bench", "demo", "screenshots", "doctor", "lock", "clean"]
 
 
 @pytest.fixture

@@ -62,6 +62,18 @@ def test_unbuilt_routes_in_every_spelling(client: Client, prefix: str, end: str)
     assert client.get(f"{prefix}/api/v1/imessage/assignments{end}").status_code == 501
 
 
+@pytest.mark.parametrize("prefix", ["", "/compat/0.3"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("get", "/a2a/alpha/card"), ("get", "/a2a/directory?q=x"), ("post", "/a2a/alpha"), ("post", "/a2a/alpha/")],
+)
+def test_agent_to_agent_routes_at_the_root_say_so_too(client: Client, prefix: str, method: str, path: str) -> None:
+    response = getattr(client, method)(prefix + path)
+
+    assert response.status_code == 501
+    assert response.json()["detail"]["message"].startswith("Agent-to-agent messaging is not part of this release.")
+
+
 def test_real_routes_come_before_unbuilt_ones() -> None:
     names = [getattr(pattern, "name", None) or "" for pattern in site_urls.urlpatterns]
     first = next(index for index, name in enumerate(names) if name.startswith("pending-"))
@@ -143,11 +155,11 @@ def test_its_assets_are_served(client: Client) -> None:
     assert len(b"".join(response)) > 10_000
 
 
-def test_the_root_leads_to_the_admin(client: Client) -> None:
+def test_the_root_leads_to_the_console(client: Client) -> None:
     response = client.get("/")
 
     assert response.status_code == 302
-    assert response["Location"] == "/admin/"
+    assert response["Location"] == "/console/"
 
 
 @pytest.mark.django_db

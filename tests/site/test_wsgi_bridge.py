@@ -19,7 +19,11 @@ from inkbox_site.processes import wsgi_bridge
 from inkbox_site.processes.wsgi_bridge import BodyLimits, WsgiBridge
 
 THREADS = 3
-LIMITS = BodyLimits(default_bytes=3_000_000, by_prefix={"/uploads/": 6_000_000})
+LIMITS = BodyLimits(
+    default_bytes=3_000_000,
+    by_prefix={"/uploads/": 6_000_000},
+    permits={"/uploads/": lambda path: not path.endswith("/forged")},
+)
 
 # What the application below saw, by path.
 seen: dict[str, dict[str, Any]] = {}
@@ -164,6 +168,18 @@ def test_a_chunked_body_gets_its_length(http: httpx.Client) -> None:
 
     assert response.text == "length 2000000"
     assert seen["/chunked"]["CONTENT_LENGTH"] == "2000000"
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_that_is_not_permitted_is_read_to_its_end_and_thrown_away(http: httpx.Client, chunked: bool) -> None:
+    body = b"x" * 5_000_000
+
+    answer = http.post("/uploads/forged", content=iter([body]) if chunked else body)
+    permitted = http.post("/uploads/good", content=body)
+
+    assert answer.content == b"length 0"
+    assert seen["/uploads/forged"]["CONTENT_LENGTH"] == ""
+    assert permitted.content == b"length 5000000"
 
 
 def test_an_announced_body_over_the_limit_is_refused_unread(address: tuple[str, int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from identities.models import AgentIdentity
 from tests.factories.webhooks import Receiver, bare_agent, happen, happen_often, subscription
 from webhooks import dispatcher, limits, tasks
 from webhooks.models import DeliveryAttempt, Dispatch, Subscription
@@ -26,6 +27,16 @@ def _wait_until(condition: Any, seconds: float = 10.0) -> None:
 def _states() -> dict[str, int]:
     states = list(Dispatch.objects.values_list("state", flat=True))
     return {state: states.count(state) for state in states}
+
+
+def _prove(hook: Receiver, identity: AgentIdentity) -> None:
+    """One answered delivery: until then a receiver gets one request at a time. It is not counted by the tests."""
+    happen(identity)
+    dispatcher.wake()
+    _wait_until(lambda: DeliveryAttempt.objects.exists() and not Dispatch.objects.filter(state="pending").exists())
+    DeliveryAttempt.objects.all().delete()
+    Dispatch.objects.all().delete()
+    hook.requests.clear()
 
 
 def test_waking_it_sends_what_is_due_at_once(hook: Receiver) -> None:
@@ -66,6 +77,7 @@ def test_a_hanging_receiver_does_not_delay_another(hook: Receiver, second_hook: 
     slow, quick = bare_agent(), bare_agent()
     subscription(slow, url=hook.url)
     subscription(quick, url=second_hook.url)
+    _prove(hook, slow)
     hook.gate.clear()
     happen_often(slow, 30)
     dispatcher.wake()
@@ -80,9 +92,49 @@ def test_a_hanging_receiver_does_not_delay_another(hook: Receiver, second_hook: 
     assert len(hook.requests) == limits.MAX_IN_FLIGHT_PER_SUBSCRIPTION == 4
 
 
+def test_a_receiver_that_never_answered_gets_one_request_at_a_time(hook: Receiver) -> None:
+    identity = bare_agent()
+    subscription(identity, url=hook.url)
+    hook.gate.clear()
+    happen_often(identity, 10)
+
+    dispatcher.wake()
+    hook.wait_for(1)
+    time.sleep(0.2)
+
+    assert len(hook.requests) == 1
+
+
+def test_many_hanging_receivers_take_no_place_from_a_quick_one(
+    hook: Receiver, second_hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_IN_FLIGHT", 4)
+    monkeypatch.setattr(limits, "MAX_SLOW", 8)
+    quick = bare_agent()
+    subscription(quick, url=second_hook.url)
+    _prove(second_hook, quick)
+    hook.gate.clear()
+    for number in range(20):
+        hanging = bare_agent()
+        subscription(hanging, url=f"{hook.url}/{number}")
+        happen(hanging)
+    dispatcher.wake()
+    hook.wait_for(8)
+
+    for _ in range(3):
+        started = time.monotonic()
+        happen_often(quick, 5)
+        dispatcher.wake()
+        second_hook.wait_for(5)
+        assert time.monotonic() - started < 2.0
+        second_hook.requests.clear()
+    assert len(hook.requests) <= 4 + 8
+
+
 def test_deleting_a_subscription_stops_what_is_queued(hook: Receiver) -> None:
     identity = bare_agent()
     row = subscription(identity, url=hook.url)
+    _prove(hook, identity)
     hook.gate.clear()
     happen_often(identity, 12)
     dispatcher.wake()
@@ -100,6 +152,7 @@ def test_deleting_a_subscription_stops_what_is_queued(hook: Receiver) -> None:
 def test_stopping_records_what_runs_and_returns_what_waits(hook: Receiver) -> None:
     identity = bare_agent()
     subscription(identity, url=hook.url)
+    _prove(hook, identity)
     hook.gate.clear()
     happen_often(identity, 6)
     dispatcher.wake()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,12 @@ import orjson
 import pytest
 from django.db import connection, transaction
 
+from identities.services.moves import move_identity
 from tests.factories.identities import organization
 from tests.factories.webhooks import bare_agent, happen, new_event, some_id, subscription
 from webhooks.enums import DispatchState
-from webhooks.models import Dispatch, Event, EventStream
-from webhooks.outbox import NewEvent, record, record_many
+from webhooks.models import Dispatch, Event, EventLog, EventStream
+from webhooks.outbox import NewEvent, record, record_many, recording_together
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +80,45 @@ def test_lists_of_the_caller_are_kept_and_other_families_have_none() -> None:
 
     assert orjson.loads(mail.body)["data"] == {"message": {}, "contacts": [{"id": "c"}], "agent_identities": []}
     assert orjson.loads(task.body)["data"] == {"task_id": "t"}
+
+
+def test_positions_rise_through_an_organization_and_say_when() -> None:
+    acme = organization()
+    first, second = bare_agent(acme), bare_agent(acme)
+    before = time.time_ns() // 1000
+
+    with transaction.atomic():
+        rows = record_many([new_event(first), new_event(second), new_event(first)])
+    later = happen(second)
+
+    positions = [row.position for row in (*rows, later)]
+    assert positions == sorted(set(positions))
+    assert before < positions[0] < positions[-1] < time.time_ns() // 1000 + 10
+    assert EventLog.objects.get().last_position == positions[-1]
+
+
+def test_positions_rise_when_the_clock_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = bare_agent()
+    monkeypatch.setattr("webhooks.outbox.time.time_ns", lambda: 2_000_000)
+    first = happen(identity)
+    monkeypatch.setattr("webhooks.outbox.time.time_ns", lambda: 1_000_000)
+
+    with transaction.atomic():
+        rows = record_many([new_event(identity), new_event(identity)])
+
+    assert (first.position, [row.position for row in rows]) == (2001, [2002, 2003])
+
+
+def test_an_event_belongs_to_the_organization_its_stream_is_in_now() -> None:
+    identity = bare_agent()
+    happen(identity)
+    stale = new_event(identity)
+    moved = move_identity(identity, organization())
+
+    with transaction.atomic():
+        event = record(stale)
+
+    assert event.organization_id == moved.organization_id != stale.organization_id
 
 
 def test_each_stream_is_numbered_for_itself() -> None:
@@ -173,7 +214,7 @@ def test_a_subscription_of_another_organization_never_matches() -> None:
 
 def test_context_changes_the_body_of_its_own_dispatch_only() -> None:
     identity = bare_agent()
-    config = {"email": {"mode": "count", "count": 3}, "texts": None, "calls": None}
+    config = {"email": None, "texts": None, "calls": {"mode": "count", "count": 3}}
     plain = subscription(identity, "message.received", url="https://a.example.com/")
     rich = subscription(identity, "message.received", url="https://b.example.com/", context_config=config)
 
@@ -182,38 +223,67 @@ def test_context_changes_the_body_of_its_own_dispatch_only() -> None:
     assert Dispatch.objects.get(subscription=plain).body is None
     body = orjson.loads(Dispatch.objects.get(subscription=rich).body or "")
     assert body["data"].pop("context") == {
-        "email": {
-            "scope": "thread",
+        "calls": {
+            "scope": "contact",
             "items": [],
             "truncated": False,
             "mode": "count",
             "requested": 3,
-            "skipped": "unavailable",
+            "skipped": "no_resource",
         }
     }
     assert body == orjson.loads(event.body)
 
 
 @pytest.mark.parametrize("size", [1, 64])
-def test_a_batch_costs_four_queries(size: int, django_assert_num_queries: Any) -> None:
+def test_a_batch_costs_five_queries(size: int, django_assert_num_queries: Any) -> None:
     agents = [bare_agent() for _ in range(min(size, 8))]
     for identity in agents:
         subscription(identity, "message.received")
     events = [new_event(agents[n % len(agents)], mailbox_id=some_id()) for n in range(size)]
 
-    with transaction.atomic(), django_assert_num_queries(4):
+    with transaction.atomic(), django_assert_num_queries(5):
         record_many(events)
 
     assert Dispatch.objects.count() == size
 
 
-def test_a_batch_without_subscribers_costs_three_queries(django_assert_num_queries: Any) -> None:
+def test_a_batch_without_subscribers_costs_four_queries(django_assert_num_queries: Any) -> None:
     agents = [bare_agent() for _ in range(8)]
 
-    with transaction.atomic(), django_assert_num_queries(3):
+    with transaction.atomic(), django_assert_num_queries(4):
         record_many([new_event(agents[n % 8]) for n in range(64)])
     with django_assert_num_queries(0):
         assert record_many([]) == []
+
+
+def test_services_that_are_combined_record_once_at_the_end(django_assert_num_queries: Any) -> None:
+    first, second = bare_agent(), bare_agent()
+
+    with transaction.atomic(), django_assert_num_queries(4), recording_together():
+        assert record_many([new_event(first)]) == []
+        with recording_together():
+            record_many([new_event(second)])
+        record_many([new_event(first)])
+
+    assert list(Event.objects.order_by("position").values_list("stream_id", "seq")) == [
+        (first.pk, 1),
+        (second.pk, 1),
+        (first.pk, 2),
+    ]
+
+
+def test_nothing_is_recorded_after_an_error() -> None:
+    identity = bare_agent()
+
+    with transaction.atomic(), pytest.raises(ValueError, match="no"), recording_together():  # noqa: PT012
+        record_many([new_event(identity)])
+        raise ValueError("no")
+    with transaction.atomic():
+        (row,) = record_many([new_event(identity)])
+
+    assert row.seq == 1
+    assert Event.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

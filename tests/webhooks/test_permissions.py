@@ -50,6 +50,19 @@ MATRIX: dict[str, tuple[str, str, Any, tuple[int, ...]]] = {
         None,
         (204, 204, 403, 204, 403, 404, 404, 403, 401),
     ),
+    # The URL is refused by the guard: 201 with an attempt that reached nobody.
+    "test": (
+        "POST",
+        "/webhooks/subscriptions/{subscription}/test",
+        None,
+        (201, 201, 403, 201, 403, 404, 404, 403, 401),
+    ),
+    "redeliver": (
+        "POST",
+        "/webhooks/subscriptions/{subscription}/redeliver",
+        {},
+        (200, 200, 403, 200, 403, 404, 404, 403, 401),
+    ),
     "catalog": ("GET", "/webhooks/catalog", None, (200, 200, 200, 200, 200, 200, 200, 403, 401)),
     "deliveries": ("GET", "/webhooks/deliveries", None, _LISTS),
     # The URL is refused by the guard: 201 with an attempt that reached nobody.

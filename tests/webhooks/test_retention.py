@@ -10,7 +10,8 @@ import time_machine
 from tests.factories.webhooks import bare_agent, happen, subscription
 from webhooks import tasks
 from webhooks.models import DeliveryAttempt, Dispatch, Event, EventStream
-from webhooks.services.dispatches import Outcome, claim_due, record_outcomes
+from webhooks.services.dispatches import claim_due, record_outcomes
+from webhooks.services.jobs import Outcome
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,7 @@ def test_an_event_that_is_still_to_be_sent_or_was_sent_lately_is_kept() -> None:
         replayed = happen(other)
         Dispatch.objects.filter(event=replayed).update(state="succeeded", next_attempt_at=None)
         clock.shift(timedelta(days=31))
+        Dispatch.objects.filter(event=pending).update(next_attempt_at=datetime.now(UTC))
         DeliveryAttempt.objects.create(
             organization_id=row.organization_id,
             subscription=row,
@@ -63,6 +65,20 @@ def test_an_event_that_is_still_to_be_sent_or_was_sent_lately_is_kept() -> None:
         tasks.purge_old()
 
     assert set(Event.objects.values_list("pk", flat=True)) == {pending.pk, replayed.pk}
+
+
+def test_what_was_held_for_a_week_is_given_up() -> None:
+    identity = bare_agent()
+    subscription(identity)
+    with time_machine.travel(START) as clock:
+        happen(identity)
+        clock.shift(timedelta(days=6))
+        happen(identity)
+        clock.shift(timedelta(days=2))
+
+        tasks.purge_old()
+
+    assert list(Dispatch.objects.order_by("pk").values_list("state", flat=True)) == ["failed", "pending"]
 
 
 def test_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,16 @@ def test_create_for_an_identity_mints_its_first_key_once() -> None:
         "context_config": {"email": {"mode": "count", "count": 5}, "texts": None, "calls": None},
         "has_auth_token": True,
         "auth_token": "s3cret token",
+        "standard_webhooks": False,
+        "circuit": {
+            "state": "closed",
+            "consecutive_failures": 0,
+            "opened_at": None,
+            "next_attempt_at": None,
+            "last_failure_at": None,
+            "last_status": None,
+            "last_error": None,
+        },
     }
     assert b"s3cret" not in bytes(row.sealed_auth_token or b"")
     again = client.post(PATH, {"url": HOOK, "event_types": ["message.sent"], "agent_identity_id": str(identity.pk)})

@@ -27,6 +27,7 @@ def main(inputs):
             result["handles"] = handles(client)
             result["addresses"] = [alpha.email_address, bravo.email_address]
             result |= exchange(client, alpha, bravo)
+            result |= search(client, alpha, bravo)
             result |= flags(client, bravo, result["received"]["id"])
             result |= attach(client, alpha, bravo, inputs["attachment_base64"])
         finally:
@@ -65,6 +66,20 @@ def exchange(client, alpha, bravo):
         "answer": message(answer_detail) | {"body_text": answer_detail.body_text},
         "alpha_threads": threads(client, alpha.email_address),
         "bravo_threads": threads(client, bravo.email_address),
+    }
+
+
+def search(client, alpha, bravo):
+    """Full text search by every method the client has for it: subjects of what is found."""
+
+    def subjects(found):
+        return [one.subject for one in found]
+
+    return {
+        "found": subjects(client.mailboxes.search(bravo.email_address, q="grusse alpha", limit=5)),
+        "found_phrase": subjects(client.mailboxes.search(bravo.email_address, q='"are you there"')),
+        "found_sent": subjects(client.mailboxes.search(alpha.email_address, q="-answer subject:grüße", limit=5)),
+        "not_found": subjects(client.mailboxes.search(alpha.email_address, q='"there you are"')),
     }
 
 
