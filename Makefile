@@ -27,7 +27,7 @@ VENV_STAMP := $(VENV)/.stamp-venv
 RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 
-.PHONY: help setup run test lint format bench demo lock doctor clean
+.PHONY: help setup run test lint format bench demo screenshots lock doctor clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,7 +44,7 @@ test: $(DEV_STAMP) ## Run the tests, on SQLite and, where they answer, on Postgr
 	if [[ $$distributed == no ]]; then echo "The distributed run is skipped: $$reason"; fi; \
 	echo "Embedded profile (SQLite, no broker):"; $(PYTEST); \
 	if [[ $$distributed == yes ]]; then \
-		echo "Distributed profile (PostgreSQL, Redis):"; INKBOX_TEST_PROFILE=distributed $(PYTEST); \
+		echo "Distributed profile (PostgreSQL, Redis):"; INKBOX_TEST_PROFILE=distributed $(PYTEST) -m "not browser"; \
 	fi
 
 lint: $(DEV_STAMP) ## Check style, types, import directions and missing migrations.
@@ -65,6 +65,9 @@ demo: setup ## Send and read mail on the running server.
 	@INKBOX_API_KEY=$$($(MANAGE) bootstrap --email demo@localhost --organization Demo --new-key --json \
 		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["api_key"])') \
 		$(BIN)/python docs/examples/demo.py
+
+screenshots: $(DEV_STAMP) ## Take pictures of every page of the console into screenshots/.
+	$(BIN)/python -m tests.browser.screenshots
 
 doctor: setup ## Examine this installation and say what to repair.
 	@$(MANAGE) doctor
