@@ -32,6 +32,9 @@ class Role(Protocol):
     def lines(self) -> list[tuple[str, str]]:
         """Label and text of what a person wants to know about it at start-up."""
 
+    def expect_stop(self) -> None:
+        """All roles are about to be stopped, one after the other: begin here what takes a while. Returns at once."""
+
     def stop(self, timeout: float) -> None:
         """Finish what is in progress, within `timeout` seconds."""
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from inkbox_site.processes.roles import address_refused
+from inkbox_site.processes.roles import Role, address_refused
 
 if TYPE_CHECKING:
     from mail.ingress.server import SmtpServer
 
 
-class SmtpRole:
+class SmtpRole(Role):
     """The SMTP server in its own thread."""
 
     name = "smtp"

@@ -16,7 +16,7 @@ import structlog
 from inkbox_site.processes.roles import Role
 
 # Container runtimes kill after ten seconds; the rest is for the interpreter to end, on a busy machine too.
-STOP_SECONDS = 8.0
+STOP_SECONDS = 7.0
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,10 @@ class Supervisor:
     def stop(self) -> None:
         """Stop what was started; what does not end in time is left behind, the rows keep its work."""
         deadline = time.monotonic() + STOP_SECONDS
-        for role in (r for r in self._roles if r in self._started):
+        started = [role for role in self._roles if role in self._started]
+        for role in started:
+            role.expect_stop()
+        for role in started:
             try:
                 role.stop(max(0.1, deadline - time.monotonic()))
             except Exception:

@@ -13,7 +13,7 @@ from concurrent.futures.thread import _python_exit, _threads_queues
 import uvicorn
 from django.conf import settings
 
-from inkbox_site.processes.roles import CannotStart, RoleThread, listen
+from inkbox_site.processes.roles import CannotStart, Role, RoleThread, listen
 
 START_SECONDS = 15
 # Idle connections outlive the pools of clients and proxies, so that they and not we decide when to close.
@@ -23,7 +23,7 @@ GRACEFUL_SECONDS = 5
 LINGER_SECONDS = 0.3
 
 
-class WebRole:
+class WebRole(Role):
     """HTTP and WebSockets: API, admin, health, metrics."""
 
     name = "web"

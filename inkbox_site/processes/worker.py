@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from common import local_worker
 from common.local_worker import Pool
-from inkbox_site.processes.roles import RoleThread
+from inkbox_site.processes.roles import Role, RoleThread
 
 START_SECONDS = 10
 _MAIL_THREADS = 2
@@ -43,7 +43,7 @@ def pools() -> tuple[Pool, ...]:
     )
 
 
-class LocalWorkerRole:
+class LocalWorkerRole(Role):
     """Worker and beat of the embedded profile (common/local_worker.py)."""
 
     name = "worker"
@@ -62,7 +62,7 @@ class LocalWorkerRole:
         local_worker.stop(max(0.0, deadline - time.monotonic()))
 
 
-class CeleryWorkerRole:
+class CeleryWorkerRole(Role):
     """Celery workers on threads in this process, one for each pool."""
 
     name = "worker"
@@ -83,14 +83,17 @@ class CeleryWorkerRole:
         shown = ", ".join(f"{pool.name} {pool.threads}" for pool in pools())
         return [("Worker", f"threads by pool: {shown}")]
 
+    def expect_stop(self) -> None:
+        for thread in self._threads:
+            thread.expect_end()
+        # What a signal handler of Celery would set; its loops look every two seconds, and need two more to leave the
+        # broker. 0 is the exit code.
+        celery_state.should_stop = 0
+
     def stop(self, timeout: float) -> None:
         if not self._threads:
             return
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.expect_end()
-        # What a signal handler of Celery would set; its loops look every two seconds. 0 is the exit code.
-        celery_state.should_stop = 0
         _stop_webhook_dispatcher(timeout)
         for thread in self._threads:
             thread.join(deadline - time.monotonic())
@@ -121,7 +124,7 @@ def _controller(pool: Pool) -> Any:
     )
 
 
-class CeleryBeatRole:
+class CeleryBeatRole(Role):
     """Sends the periodic tasks. The schedule is kept in memory: all of it is intervals of at most an hour."""
 
     name = "beat"
@@ -140,12 +143,14 @@ class CeleryBeatRole:
     def lines(self) -> list[tuple[str, str]]:
         return [("Beat", f"{len(settings.CELERY_BEAT_SCHEDULE)} periodic tasks")]
 
+    def expect_stop(self) -> None:
+        if self._thread is not None:
+            self._thread.expect_end()
+            self._service.stop()
+
     def stop(self, timeout: float) -> None:
-        if self._thread is None:
-            return
-        self._thread.expect_end()
-        self._service.stop()
-        self._thread.join(timeout)
+        if self._thread is not None:
+            self._thread.join(timeout)
 
 
 def _keep_logging(**_: Any) -> None:

@@ -27,6 +27,8 @@ class OpenSessions:
         self.all: set[IngressProtocol] = set()
         # Sessions in the middle of DATA; the committing thread looks at it to size its batches.
         self.receiving = 0
+        # Set by a shutdown: a session that has a message in hand ends after its reply.
+        self.are_closing = False
 
     def enter(self, session: IngressProtocol, peer: str) -> bool:
         """Count a session; False when the peer has too many already."""
@@ -109,8 +111,15 @@ class IngressProtocol(SMTP):
             status = await self._call_handler_hook("DATA")
             self._set_post_data_state()  # type: ignore[no-untyped-call]
             await self.push(status)
+            if self._sessions.are_closing:
+                await self.say_goodbye()
         finally:
             self.is_storing = False
+
+    async def say_goodbye(self) -> None:
+        """Close the session; the peer brings the rest of its mail later (RFC 5321 section 3.8)."""
+        await self.push("421 4.3.2 The server is restarting. Try again later.")
+        self._writer.close()
 
     async def _read_content(self) -> bytes | None:
         """The unstuffed content (RFC 5321 section 4.5.2); None when it was over the limit (it is read to its end)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+from contextlib import suppress
 
 import structlog
 from django.conf import settings
@@ -92,6 +93,12 @@ class SmtpServer:
     async def _shut_down(self, grace: float) -> None:
         if self._server is not None:
             self._server.close()
+        self._sessions.are_closing = True
+        idle = [session for session in self._sessions.all if not session.is_storing]
+        # A peer that does not read must not hold up the rest; one that is gone cannot be told.
+        goodbyes = asyncio.gather(*(session.say_goodbye() for session in idle), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(goodbyes, grace / 4)
         deadline = self._loop.time() + grace
         while any(session.is_storing for session in self._sessions.all) and self._loop.time() < deadline:
             await asyncio.sleep(0.01)
