@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from inkbox_site.processes.roles import Role, address_refused
+from inkbox_site.processes.roles import address_refused
 
 if TYPE_CHECKING:
     from mail.ingress.server import SmtpServer
 
 
-class SmtpRole(Role):
+class SmtpRole:
     """The SMTP server in its own thread."""
 
     name = "smtp"
@@ -38,6 +38,9 @@ class SmtpRole(Role):
         host, port = self._server.address
         tls = "with STARTTLS" if settings.SMTP_TLS_CERT else "without TLS"
         return [("SMTP", f"{host}:{port} {tls}, for addresses at {settings.MAIL_DOMAIN}")]
+
+    def expect_stop(self) -> None:
+        """Nothing: it is the first to stop."""
 
     def stop(self, timeout: float) -> None:
         if self._server is not None:

@@ -13,7 +13,7 @@ from concurrent.futures.thread import _python_exit, _threads_queues
 import uvicorn
 from django.conf import settings
 
-from inkbox_site.processes.roles import CannotStart, Role, RoleThread, listen
+from inkbox_site.processes.roles import CannotStart, RoleThread, listen
 
 START_SECONDS = 15
 # Idle connections outlive the pools of clients and proxies, so that they and not we decide when to close.
@@ -23,7 +23,7 @@ GRACEFUL_SECONDS = 5
 LINGER_SECONDS = 0.3
 
 
-class WebRole(Role):
+class WebRole:
     """HTTP and WebSockets: API, admin, health, metrics."""
 
     name = "web"
@@ -72,6 +72,9 @@ class WebRole(Role):
         host, port = self._socket.getsockname()[:2]
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return [("Web", f"{settings.PUBLIC_URL} (listens on {where}; API reference at {settings.PUBLIC_URL}/api/docs)")]
+
+    def expect_stop(self) -> None:
+        """Nothing: requests are answered until its turn comes."""
 
     def stop(self, timeout: float) -> None:
         from inkbox_site.asgi import http_bridge, live_readers

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from common import local_worker
 from common.local_worker import Pool
-from inkbox_site.processes.roles import Role, RoleThread
+from inkbox_site.processes.roles import RoleThread
 
 START_SECONDS = 10
 _MAIL_THREADS = 2
@@ -43,7 +43,7 @@ def pools() -> tuple[Pool, ...]:
     )
 
 
-class LocalWorkerRole(Role):
+class LocalWorkerRole:
     """Worker and beat of the embedded profile (common/local_worker.py)."""
 
     name = "worker"
@@ -56,13 +56,16 @@ class LocalWorkerRole(Role):
     def lines(self) -> list[tuple[str, str]]:
         return [("Worker", f"{sum(pool.threads for pool in pools())} threads in this process")]
 
+    def expect_stop(self) -> None:
+        """Nothing: its threads end as soon as they are asked to."""
+
     def stop(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         _stop_webhook_dispatcher(timeout)
         local_worker.stop(max(0.0, deadline - time.monotonic()))
 
 
-class CeleryWorkerRole(Role):
+class CeleryWorkerRole:
     """Celery workers on threads in this process, one for each pool."""
 
     name = "worker"
@@ -124,7 +127,7 @@ def _controller(pool: Pool) -> Any:
     )
 
 
-class CeleryBeatRole(Role):
+class CeleryBeatRole:
     """Sends the periodic tasks. The schedule is kept in memory: all of it is intervals of at most an hour."""
 
     name = "beat"
