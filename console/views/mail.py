@@ -90,6 +90,9 @@ def thread(request: Any, handle: str, thread_id: UUID) -> HttpResponse:
     principal = request.viewer.principal
     found = get_agent_mail(principal, handle)
     row = get_thread(principal, found.box, str(thread_id))
+    is_latest = not request.GET.get("cursor")
+    if is_latest:
+        go_live(request)
     shown = set(request.GET.getlist("images"))
     rows = read_thread(principal, row, request.GET.get("cursor"), shown | set(request.GET.getlist("open")))
     context = {
@@ -98,7 +101,7 @@ def thread(request: Any, handle: str, thread_id: UUID) -> HttpResponse:
         "thread": row,
         "rows": rows,
         "targets": [folder for folder in _TARGETS if folder != row.folder],
-        "is_latest": not request.GET.get("cursor"),
+        "is_latest": is_latest,
         "shown": shown,
     }
     return render(request, "console/thread.html", context)

@@ -1,5 +1,6 @@
 // A page that follows what happens. The server tells that the organization's log grew, or that mail was held or decided
-// on; the page then reads itself again and takes over the parts whose id begins with "live-". Without this script the page shows what it was loaded with.
+// on; the page then reads itself again, takes over the parts whose id begins with "live-", and adds to its list what is
+// new there. Without this script the page shows what it was loaded with.
 
 (() => {
   const { live, organization } = document.body.dataset;
@@ -76,6 +77,7 @@
       const other = fresh.getElementById(part.id);
       if (other && part.innerHTML !== other.innerHTML && !takeOver(part, other)) readSoon();
     }
+    for (const list of document.querySelectorAll("[data-live-append]")) append(list, fresh.getElementById(list.id));
     newHeld += Math.max(0, countHeld() - heldBefore);
     speakSoon();
   }
@@ -104,6 +106,17 @@
     if (focused) part.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     localizeTimes(part);
     return true;
+  }
+
+  // What is there stays as it is: somebody reads it.
+  function append(list, fresh) {
+    for (const item of [...(fresh?.children ?? [])]) {
+      if (document.getElementById(item.id)) continue;
+      list.append(item);
+      item.classList.add("arrived");
+      localizeTimes(item);
+      htmx.process(item);
+    }
   }
 
   // One sentence for a burst, after the page shows it.

@@ -123,7 +123,7 @@ def test_what_arrives_shows_up_without_a_reload(sign_in: SignIn, server: LiveSer
     page.evaluate("window.isStillTheSamePage = true")
     page.get_by_role("link", name="The first").focus()
 
-    build.send(alpha, beta, "The second", "Hello again")
+    second = build.send(alpha, beta, "The second", "Hello again")
 
     expect(page.get_by_role("link", name="The second")).to_be_visible()
     expect(page.locator("#announcer")).to_have_text("A new mail arrived.")
@@ -132,12 +132,23 @@ def test_what_arrives_shows_up_without_a_reload(sign_in: SignIn, server: LiveSer
     expect(page.get_by_role("link", name="The first")).to_be_focused()
     assert page.evaluate("window.isStillTheSamePage") is True
 
+    # A thread that is read grows at its end; what is read is not touched.
+    page.get_by_role("link", name="The second").click()
+    expect(page.locator("[data-live-state]")).to_be_visible()
+    expect(page.locator(".message")).to_have_count(1)
+    page.locator(".message").evaluate("message => { message.isStillTheSame = true; }")
+    build.send(alpha, beta, "Re: The second", "One more thing", in_reply_to_message_id=second["message_id"])
+    expect(page.locator(".message")).to_have_count(2)
+    expect(page.locator(".message.arrived")).to_contain_text("One more thing")
+    expect(page.locator("#live-summary")).to_contain_text("2 messages")
+    assert page.locator(".message").first.evaluate("message => message.isStillTheSame") is True
+
     page.goto("/console/")
     expect(page.locator("[data-live-state]")).to_be_visible()
     received = page.locator(".figure", has_text="received")
-    expect(received.locator("b")).to_have_text("2")
-    build.send(alpha, beta, "The third", "And again")
     expect(received.locator("b")).to_have_text("3")
+    build.send(alpha, beta, "The third", "And again")
+    expect(received.locator("b")).to_have_text("4")
 
 
 def test_held_mail_shows_up_and_goes_without_a_reload(

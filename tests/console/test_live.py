@@ -326,6 +326,18 @@ def test_the_end_of_a_folder_and_a_search_stand_still() -> None:
     assert "data-live=" not in page
 
 
+def test_a_thread_that_is_read_follows_what_is_added_to_it(box: Mailbox) -> None:
+    message = queue(box, "ada@customer.example")
+    client = signed_in(box.organization)
+    path = reverse("console:thread", args=[box.identity.agent_handle, message.thread_id])
+
+    page = text(client.get(path))
+
+    assert 'data-live="/console/live"' in page
+    assert 'id="messages" data-live-append' in page
+    assert f'id="live-state-{message.pk}"' in page
+
+
 def test_a_page_that_is_read_again_takes_no_notice_away() -> None:
     acme = organization()
     client = signed_in(acme)
