@@ -50,37 +50,40 @@ def test_every_page_is_looked_at() -> None:
 
 
 def test_pages_without_a_sign_in_have_no_serious_problem(browser: Browser, server: LiveServer) -> None:
-    page = examined(browser, server).new_page()
+    with examined(browser, server) as context:
+        page = context.new_page()
+        found = [line for title, path in PUBLIC.items() for line in problems(page, title, path)]
 
-    assert [line for title, path in PUBLIC.items() for line in problems(page, title, path)] == []
+    assert found == []
 
 
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_pages_have_no_serious_problem(browser: Browser, server: LiveServer, kind: str) -> None:
     world = BUILDERS[kind](server)
-    context = examined(browser, server)
-    enter_console(context, world.account.email_address, world.account.password)
-    page = context.new_page()
+    with examined(browser, server) as context:
+        enter_console(context, world.account.email_address, world.account.password)
+        page = context.new_page()
+        found = [line for title, path in paths_of(world.values).items() for line in problems(page, title, path)]
 
-    assert [line for title, path in paths_of(world.values).items() for line in problems(page, title, path)] == []
+    assert found == []
 
 
 def test_pages_of_operators_have_no_serious_problem(browser: Browser, server: LiveServer) -> None:
     values = BUILDERS["normal"](server).values | {"organization": server.bootstrap.organization_id}
-    context = examined(browser, server)
-    enter_console(context, server.bootstrap.email, server.bootstrap.password)
-    page = context.new_page()
-    found: list[str] = []
-    for title, path in OPERATOR.items():
-        answer = page.goto(path.format(**values))
-        assert answer is not None
-        assert answer.status == 200, title
-        page.evaluate(AXE)
-        for size, viewport in VIEWPORTS.items():
-            page.set_viewport_size(viewport)  # type: ignore[arg-type]
-            found += [f"{title} {size}: {line}" for line in examine(page, None)]
-            if page.evaluate("document.documentElement.scrollWidth") > viewport["width"]:
-                found.append(f"{title} {size}: wider than the window")
+    with examined(browser, server) as context:
+        enter_console(context, server.bootstrap.email, server.bootstrap.password)
+        page = context.new_page()
+        found: list[str] = []
+        for title, path in OPERATOR.items():
+            answer = page.goto(path.format(**values))
+            assert answer is not None
+            assert answer.status == 200, title
+            page.evaluate(AXE)
+            for size, viewport in VIEWPORTS.items():
+                page.set_viewport_size(viewport)  # type: ignore[arg-type]
+                found += [f"{title} {size}: {line}" for line in examine(page, None)]
+                if page.evaluate("document.documentElement.scrollWidth") > viewport["width"]:
+                    found.append(f"{title} {size}: wider than the window")
 
     assert found == []
 
