@@ -291,14 +291,14 @@ def _readable(row: Any, recipients: Sequence[OutboundRecipient], *, is_open: boo
         text=text[: limits.READER_TEXT_CHARS],
         is_text_cut=len(text) > limits.READER_TEXT_CHARS,
         has_html=bool(html.strip()),
-        html_size=_frame_size(text, html),
+        html_size=frame_size(text, html),
         has_remote_images=has_remote_images(html),
         recipients=recipients,
         is_open=is_open,
     )
 
 
-def _frame_size(text: str, html: str) -> str:
+def frame_size(text: str, html: str) -> str:
     """How tall the frame is. Nothing runs in it that could tell, so it is a guess from its text and images."""
     lines = sum(1 + len(line) // 90 for line in text.splitlines()) + 6 * html.lower().count("<img")
     return "tiny" if lines <= 3 else "small" if lines <= 6 else "medium" if lines <= 18 else "large"

@@ -11,9 +11,10 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
 from console import limits
-from console.mail_selectors import Rows, get_sandboxed, list_sandboxed
+from console.mail_selectors import Rows, frame_size, get_sandboxed, list_sandboxed
 from console.principals import console_page
 from console.views.message_parts import data_url, serve_source, serve_view
+from mail.html_text import html_to_text
 from mail.html_view import view_html, view_text
 from mail.mime.parse import HeaderTooLarge, ParsedMail, iter_attachments, parse_mail
 from mail.models import SandboxMail
@@ -34,10 +35,14 @@ def outbox_mail(request: Any, mail_id: UUID) -> HttpResponse:
     """One message, as its recipients would have got it."""
     row = _row(request, mail_id)
     parsed = _parsed(row)
-    text = (parsed.body_text if parsed is not None else None) or ""
+    html = (parsed.body_html if parsed is not None else None) or ""
+    text = parsed.body_text if parsed is not None else ""
+    if text is None:
+        text = html_to_text(html, max_chars=limits.READER_TEXT_CHARS + 1)
     context = {
         "row": row,
         "parsed": parsed,
+        "html_size": frame_size(text, html),
         "text": text[: limits.READER_TEXT_CHARS],
         "is_text_cut": len(text) > limits.READER_TEXT_CHARS,
     }

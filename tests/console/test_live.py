@@ -329,6 +329,7 @@ def test_the_end_of_a_folder_and_a_search_stand_still() -> None:
 def test_a_thread_that_is_read_follows_what_is_added_to_it(box: Mailbox) -> None:
     message = queue(box, "ada@customer.example")
     client = signed_in(box.organization)
+    assert box.identity is not None
     path = reverse("console:thread", args=[box.identity.agent_handle, message.thread_id])
 
     page = text(client.get(path))

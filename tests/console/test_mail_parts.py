@@ -145,6 +145,7 @@ def test_the_outbox_shows_what_would_have_left() -> None:
     assert "Offer &lt;b&gt;" in listing
     assert "ada@customer.example, carl@customer.example" in page
     assert reverse("console:thread", args=["alpha", row.thread_id]) in page
+    assert 'class="frame-box large"' in page
     assert "alert" not in text(frame)
     assert frame.headers["Content-Security-Policy"].startswith("sandbox ")
     assert parse_mail(source.content).subject == "Offer <b>"
