@@ -62,9 +62,10 @@ bench: $(DEV_STAMP) ## Measure this machine; results go to bench/results.
 	$(BIN)/python bench/run.py
 
 demo: setup ## Send and read mail on the running server.
-	@INKBOX_API_KEY=$$($(MANAGE) bootstrap --email demo@localhost --organization Demo --new-key --json \
-		| $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["api_key"])') \
-		$(BIN)/python docs/examples/demo.py
+	@made=$$($(MANAGE) bootstrap --email demo@localhost --organization Demo --new-key --json); \
+	read -r key url < <($(BIN)/python -c 'import json, sys; made = json.loads(sys.argv[1]); \
+		print(made["api_key"], made["base_url"])' "$$made"); \
+	INKBOX_API_KEY=$$key INKBOX_BASE_URL=$${INKBOX_BASE_URL:-$$url} $(BIN)/python docs/examples/demo.py
 
 screenshots: $(DEV_STAMP) ## Take pictures of every page of the console into screenshots/.
 	$(BIN)/python -m tests.browser.screenshots
