@@ -106,6 +106,13 @@ class Builder:
         body = {"recipients": {"to": [to]}, "subject": subject, "body_text": text, **fields}
         return self.call("POST", f"/mail/mailboxes/{sender}/messages", body)
 
+    def answer(self, sender: str, to: str, subject: str, text: str, **fields: Any) -> Any:
+        """A message that answers the newest one from `to`; waits until there is one that was not answered yet."""
+        path = f"/mail/mailboxes/{sender}/messages?direction=inbound&limit=1&is_read=false"
+        newest = _wait_for(lambda: self.call("GET", path)["items"])[0]
+        self.call("PATCH", f"/mail/mailboxes/{sender}/messages/{newest['id']}", {"is_read": True})
+        return self.send(sender, to, subject, text, in_reply_to_message_id=newest["id"], **fields)
+
     def find_outbox_mail(self) -> str:
         """The id of the newest mail in the outbox, which only the console shows; waits until there is one."""
         with self._console() as client:
@@ -172,9 +179,12 @@ def normal_world(server: LiveServer, suffix: str, publish: Publish | None = None
     )
     hook = {"agent_identity_id": billing["id"], "url": "http://127.0.0.1:9/hook", "event_types": ["message.received"]}
     webhook = build.call("POST", "/webhooks/subscriptions", hook)
-    build.send(
-        scout["email_address"], billing["email_address"], "Re: Invoice 4417", "You are right, I will send a new one."
-    )
+    both = billing["email_address"], scout["email_address"]
+    subject = "Re: Invoice 4417"
+    build.answer(both[1], both[0], subject, "You are right, I will send a new one.\n\nScout\n")
+    build.answer(both[0], both[1], subject, "Thank you. Please date it to this month.\n\nBilling Bot\n")
+    new = {"filename": "invoice-4417b.txt", "content_type": "text/plain", "content_base64": "NDQxN2I="}
+    build.answer(both[1], both[0], subject, "Here it is, over 1,180 now.\n\nScout\n", attachments=[new])
     build.send(
         billing["email_address"],
         "ada@customer.example",
@@ -251,6 +261,7 @@ def overfull_world(server: LiveServer, suffix: str) -> World:
             f"{number}: {LONG_NAME}{LONG_WORD}"[:900],
             f"{LONG_WORD}\n" * 20,
         )
+    overfill_thread(build, first["email_address"], sent)
     hooks = overfill_webhooks(build, first)
     build.call("PATCH", f"/mail/mailboxes/{first['email_address']}", {"approval_required": True})
     held = {}
@@ -337,6 +348,20 @@ def claim_domains(build: Builder, suffix: str, handle: str, publish: Publish | N
             publish(record["name"], record["type"], record["value"])
         build.call("POST", f"/domains/{sending['domain']}/verify")
     return {"domain": sending["domain"], "claim": claim["id"]}
+
+
+def overfill_thread(build: Builder, sender: str, first: dict[str, Any]) -> None:
+    """More messages than one page shows, the last of them an answer with many files."""
+    to = first["to_addresses"][0]
+    for number in range(24):
+        subject, text = f"Re: {number}: {LONG_NAME}"[:900], f"{number}: {LONG_NAME}\n" * 3
+        build.send(sender, to, subject, text, in_reply_to_message_id=first["message_id"])
+    word = LONG_WORD.rpartition("/")[2]
+    files = [
+        {"filename": f"{number}-{word[:240]}.txt", "content_type": "text/plain", "content_base64": "NDQxNw=="}
+        for number in range(8)
+    ]
+    build.answer(to, sender, f"Re: {LONG_NAME}", f"{LONG_WORD}\n" * 20, attachments=files)
 
 
 def overfill_webhooks(build: Builder, agent: dict[str, Any]) -> dict[str, str]:
