@@ -107,7 +107,7 @@ class Builder:
         return self.call("POST", f"/mail/mailboxes/{sender}/messages", body)
 
     def answer(self, sender: str, to: str, subject: str, text: str, **fields: Any) -> Any:
-        """A message that answers the newest one from `to`; waits until there is one that was not answered yet."""
+        """A message that answers the newest that `sender` got; waits until there is one that it has not answered."""
         path = f"/mail/mailboxes/{sender}/messages?direction=inbound&limit=1&is_read=false"
         newest = _wait_for(lambda: self.call("GET", path)["items"])[0]
         self.call("PATCH", f"/mail/mailboxes/{sender}/messages/{newest['id']}", {"is_read": True})
