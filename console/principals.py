@@ -43,12 +43,6 @@ class Viewer:
         return self.principal.manages_organization
 
 
-class ConsoleRequest(HttpRequest):
-    """A request behind `console_page` (for type checkers)."""
-
-    viewer: Viewer
-
-
 View = Callable[Concatenate[Any, P], HttpResponse]
 
 

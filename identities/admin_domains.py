@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from common.errors import DomainError
-from identities.admin_base import Admin, ReadOnlyAdmin, operator
+from common.principal import Principal
+from identities.admin_base import ReadOnlyAdmin, ServiceAdmin
 from identities.domain_claims import ClaimState
 from identities.models import DomainAffiliation, OrganizationDomain
 from identities.services.organization_domains import (
@@ -41,7 +42,7 @@ class OrganizationDomainForm(forms.ModelForm):  # type: ignore[type-arg]  # gene
 
 
 @admin.register(OrganizationDomain)
-class OrganizationDomainAdmin(Admin):
+class OrganizationDomainAdmin(ServiceAdmin):
     """Claims. Everything but a new one is done with the actions of the list."""
 
     form = OrganizationDomainForm
@@ -52,9 +53,10 @@ class OrganizationDomainAdmin(Admin):
     autocomplete_fields: ClassVar[list[str]] = ["organization"]
     ordering: ClassVar[list[str]] = ["-created_at"]
     actions: ClassVar[list[str]] = ["check_now", "release"]
-    _claimed: ClassVar[list[str]] = ["organization", "domain"]
+    noun = "domains"
+    entered: ClassVar[list[str]] = ["organization", "domain"]
     fields: ClassVar[list[str]] = [
-        *_claimed,
+        *entered,
         "id",
         "state",
         "last_check_result",
@@ -75,28 +77,12 @@ class OrganizationDomainAdmin(Admin):
         found: QuerySet[OrganizationDomain] = rows.with_conflicts()
         return found
 
-    def get_fields(self, request: HttpRequest, obj: OrganizationDomain | None = None) -> list[str]:
-        return self._claimed if obj is None else self.fields
+    def make(self, who: Principal, entered: OrganizationDomain) -> OrganizationDomain:
+        return claim_domain(who, entered.domain).row
 
-    def get_readonly_fields(self, request: HttpRequest, obj: OrganizationDomain | None = None) -> list[str]:
-        return [] if obj is None else self.fields
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        """Who may change claims may run the actions."""
-        return request.user.has_perm("identities.change_organizationdomain")
-
-    def save_model(self, request: HttpRequest, obj: OrganizationDomain, form: Any, change: bool) -> None:
-        """Claim it; a known one has nothing to save."""
-        if change:
-            return
-        made = claim_domain(operator(obj.organization_id), obj.domain).row
-        # The page goes on with what the service made.
-        for field in OrganizationDomain._meta.concrete_fields:
-            setattr(obj, field.attname, getattr(made, field.attname))
-        obj._state.adding = False
+    def outcome(self, row: OrganizationDomain) -> str:
+        row.refresh_from_db()
+        return f"{row.state}."
 
     @admin.display(description="DNS record")
     def record_shown(self, row: OrganizationDomain) -> str:
@@ -112,27 +98,12 @@ class OrganizationDomainAdmin(Admin):
     @admin.action(description="Look at DNS now", permissions=["manage"])
     def check_now(self, request: HttpRequest, rows: QuerySet[OrganizationDomain]) -> None:
         """A few at a time; the others are looked at by the worker."""
-        chosen = list(rows.order_by("pk")[: _CHECKS_AT_ONCE + 1])
-        if len(chosen) > _CHECKS_AT_ONCE:
-            self.message_user(request, f"Choose at most {_CHECKS_AT_ONCE} domains.", messages.WARNING)
-            return
-        self._each(request, chosen, verify_claim)
+        self.each(request, rows, verify_claim, most=_CHECKS_AT_ONCE)
 
     @admin.action(description="Release", permissions=["manage"])
     def release(self, request: HttpRequest, rows: QuerySet[OrganizationDomain]) -> None:
         """The organization gives it up."""
-        self._each(request, list(rows.order_by("pk")), release_claim)
-
-    def _each(self, request: HttpRequest, rows: list[OrganizationDomain], work: Any) -> None:
-        """Run a service for each row as its organization; one that refuses does not stop the others."""
-        for row in rows:
-            try:
-                work(operator(row.organization_id), row)
-            except DomainError as error:
-                self.message_user(request, f"{row.domain}: {error.message}", messages.ERROR)
-                continue
-            row.refresh_from_db()
-            self.message_user(request, f"{row.domain}: {row.state}.", messages.SUCCESS)
+        self.each(request, rows, release_claim)
 
 
 @admin.register(DomainAffiliation)

@@ -1,11 +1,19 @@
-"""What people may do to each other in an organization. Pure.
+"""What callers may do in an organization, and people to each other. Pure.
 
 Owners may do everything; admins manage admins and members but touch no owner and make none; members manage nobody.
 """
 
 from __future__ import annotations
 
+from common.principal import Principal
 from identities.enums import Role
+from identities.errors import RoleTooLow
+
+
+def require_manager(principal: Principal) -> None:
+    """Admin keys, owners and admins change what belongs to the organization. Raises RoleTooLow."""
+    if not principal.manages_organization:
+        raise RoleTooLow
 
 
 def can_grant(actor: Role, role: Role) -> bool:

@@ -39,15 +39,12 @@ def database_engine() -> str:
 
 @register()
 def check_mail_transport(**_: Any) -> list[CheckMessage]:
-    """INKBOX_MAIL_TRANSPORT names a transport."""
+    """INKBOX_MAIL_TRANSPORT names a transport that is configured."""
     # Imported here: the transports load HTTP and SMTP clients, which the other checks do not need.
-    from mail.providers.registry import FORMS, BadTransport, parse_transport
+    from mail.providers.registry import FORMS, check_transport_setting
 
-    try:
-        parse_transport(settings.MAIL_TRANSPORT)
-    except BadTransport as error:
-        return [Error(f"INKBOX_MAIL_TRANSPORT: {error}", hint=FORMS, id="inkbox.E001")]
-    return []
+    problem = check_transport_setting(settings.MAIL_TRANSPORT)
+    return [Error(f"INKBOX_MAIL_TRANSPORT: {problem}", hint=FORMS, id="inkbox.E001")] if problem else []
 
 
 @register()

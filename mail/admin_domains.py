@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from common.errors import DomainError
 from common.principal import Principal
-from identities.admin_base import Admin, operator
+from identities.admin_base import ServiceAdmin
 from mail.domain_names import parse_new_domain
 from mail.domain_rendering import RecordReport, record_reports, zone_file
 from mail.domain_states import DomainStatus
@@ -53,7 +53,7 @@ class SendingDomainForm(forms.ModelForm):  # type: ignore[type-arg]  # generic i
 
 
 @admin.register(SendingDomain)
-class SendingDomainAdmin(Admin):
+class SendingDomainAdmin(ServiceAdmin):
     """Domains of organizations. Everything but a registration is done with the actions of the list."""
 
     form = SendingDomainForm
@@ -72,9 +72,10 @@ class SendingDomainAdmin(Admin):
     autocomplete_fields: ClassVar[list[str]] = ["organization"]
     ordering: ClassVar[list[str]] = ["-created_at"]
     actions: ClassVar[list[str]] = ["check_now", "rotate_keys", "make_default", "request_deletion", "undo_deletion"]
-    _registered: ClassVar[list[str]] = ["organization", "domain", "mail_from_subdomain"]
+    noun = "domains"
+    entered: ClassVar[list[str]] = ["organization", "domain", "mail_from_subdomain"]
     fields: ClassVar[list[str]] = [
-        *_registered,
+        *entered,
         "id",
         "status",
         "failure_reason",
@@ -93,32 +94,15 @@ class SendingDomainAdmin(Admin):
         "purge_at",
     ]
 
-    def get_fields(self, request: HttpRequest, obj: SendingDomain | None = None) -> list[str]:
-        return self._registered if obj is None else self.fields
-
-    def get_readonly_fields(self, request: HttpRequest, obj: SendingDomain | None = None) -> list[str]:
-        return [] if obj is None else self.fields
-
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"mail_from_subdomain": DEFAULT_MAIL_FROM, **super().get_changeform_initial_data(request)}
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def make(self, who: Principal, entered: SendingDomain) -> SendingDomain:
+        return register_domain(who, NewDomain(entered.domain, entered.mail_from_subdomain)).row
 
-    def has_manage_permission(self, request: HttpRequest) -> bool:
-        """Who may change domains may run the actions."""
-        return request.user.has_perm("mail.change_sendingdomain")
-
-    def save_model(self, request: HttpRequest, obj: SendingDomain, form: Any, change: bool) -> None:
-        """Register it; a known domain has nothing to save."""
-        if change:
-            return
-        new = NewDomain(obj.domain, obj.mail_from_subdomain)
-        made = register_domain(operator(obj.organization_id), new).row
-        # The page goes on with what the service made.
-        for field in SendingDomain._meta.concrete_fields:
-            setattr(obj, field.attname, getattr(made, field.attname))
-        obj._state.adding = False
+    def outcome(self, row: SendingDomain) -> str:
+        now = SendingDomain.objects.filter(pk=row.pk).first()
+        return f"{now.status}. {now.failure_reason}".strip() if now is not None else "deleted."
 
     @admin.display(description="DNS records")
     def records_shown(self, row: SendingDomain) -> SafeString:
@@ -141,45 +125,27 @@ class SendingDomainAdmin(Admin):
     @admin.action(description="Check DNS now", permissions=["manage"])
     def check_now(self, request: HttpRequest, rows: QuerySet[SendingDomain]) -> None:
         """A few at a time; the others are checked by the worker."""
-        chosen = list(rows.order_by("pk")[: _CHECKS_AT_ONCE + 1])
-        if len(chosen) > _CHECKS_AT_ONCE:
-            self.message_user(request, f"Choose at most {_CHECKS_AT_ONCE} domains to check.", messages.WARNING)
-            return
-        self._each(request, chosen, verify_domain)
+        self.each(request, rows, verify_domain, most=_CHECKS_AT_ONCE)
 
     @admin.action(description="Replace DKIM keys", permissions=["manage"])
     def rotate_keys(self, request: HttpRequest, rows: QuerySet[SendingDomain]) -> None:
         """Make new keys; the page of the domain shows the records to publish."""
-        self._each(request, list(rows.order_by("pk")), rotate_domain_keys)
+        self.each(request, rows, rotate_domain_keys)
 
     @admin.action(description="Make default of the organization", permissions=["manage"])
     def make_default(self, request: HttpRequest, rows: QuerySet[SendingDomain]) -> None:
         """New mailboxes get this domain."""
-        self._each(request, list(rows.order_by("pk")), lambda who, row: set_default_domain(who, row.public_id))
+        self.each(request, rows, lambda who, row: set_default_domain(who, row.public_id))
 
     @admin.action(description="Delete in 24 hours", permissions=["manage"])
     def request_deletion(self, request: HttpRequest, rows: QuerySet[SendingDomain]) -> None:
         """Refused while mailboxes are on the domain."""
-        self._each(request, list(rows.order_by("pk")), request_domain_deletion)
+        self.each(request, rows, request_domain_deletion)
 
     @admin.action(description="Undo deletion", permissions=["manage"])
     def undo_deletion(self, request: HttpRequest, rows: QuerySet[SendingDomain]) -> None:
         """What was deleted less than a day ago is as before."""
-        self._each(request, list(rows.order_by("pk")), restore_domain)
-
-    def _each(
-        self, request: HttpRequest, rows: list[SendingDomain], work: Callable[[Principal, SendingDomain], Any]
-    ) -> None:
-        """Run a service for each row as its organization; one that refuses does not stop the others."""
-        for row in rows:
-            try:
-                work(operator(row.organization_id), row)
-            except DomainError as error:
-                self.message_user(request, f"{row.domain}: {error.message}", messages.ERROR)
-                continue
-            now = SendingDomain.objects.filter(pk=row.pk).first()
-            text = f"{now.status}. {now.failure_reason}".strip() if now is not None else "deleted."
-            self.message_user(request, f"{row.domain}: {text}", messages.SUCCESS)
+        self.each(request, rows, restore_domain)
 
 
 def _clean(parse: Callable[[str], str], raw: str) -> str:

@@ -32,7 +32,6 @@ _BACKGROUND = re.compile(r"\s*background\s*:\s*(#[0-9a-f]{3,8}|[a-z]{3,24}|rgba?
 _LOADS = re.compile(r"[\\@]|url|image|src", re.IGNORECASE)
 _OPENING_OR_CLOSING = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 _VOID = frozenset({"br", "col", "hr", "img", "wbr"})
-_SPANS = frozenset(map(str, range(1, MAX_SPAN + 1)))
 _DROPPED = DROPPED_WITH_CONTENT | {
     *("applet", "audio", "button", "canvas", "datalist", "embed", "frameset", "iframe", "math", "noembed", "noframes"),
     *("object", "option", "picture", "select", "svg", "textarea", "video", "xmp"),

@@ -41,11 +41,12 @@ def get_own_signup(principal: Principal) -> Signup:
 
 
 def find_rejected_signup(key_text: str) -> Signup | None:
-    """The signup of a key that went with its rejected agent; None unless the whole key is right."""
+    """The signup of a key that went with its rejected agent lately; None unless the whole key is right."""
     key_id, _, secret = key_text.partition(".")
     if "\x00" in key_id:
         return None
-    row = Signup.objects.filter(key_id=key_id, state=SignupState.REJECTED, key_hash__isnull=False).first()
+    rows = Signup.objects.filter(decided_at__gt=now() - limits.REJECTED_RETENTION, key_hash__isnull=False)
+    row = rows.filter(key_id=key_id, state=SignupState.REJECTED).first()
     expected = bytes(row.key_hash) if row is not None and row.key_hash is not None else bytes(32)
     return row if hmac.compare_digest(hash_secret(secret), expected) else None
 

@@ -19,8 +19,8 @@ from common.api.pagination import KeysetList, Page
 from common.ids import parse_uuid
 from common.prepared import Prepared
 from common.principal import Principal
-from identities.errors import RoleTooLow
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 from vault.enums import KeyType
 from vault.errors import AccessNotFound, SecretNotFound, VaultNotFound
 from vault.models import SecretAccess, Vault, VaultAuditEntry, VaultKey, VaultSecret
@@ -37,12 +37,6 @@ class VaultCounts:
     key_count: int
     recovery_key_count: int
     secret_count: int
-
-
-def require_manager(principal: Principal) -> None:
-    """Members look, owners and admins change. Raises RoleTooLow."""
-    if not principal.manages_organization:
-        raise RoleTooLow
 
 
 def require_writer(principal: Principal) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from common.clock import now
 from common.ids import uuid7
-from common.principal import Principal
+from common.scoped import IdentityRows
 from contacts.enums import MatchType, RuleAction, RuleChannel, RuleDirection, RuleStatus
 from identities.models import AgentIdentity, Organization
 
@@ -17,15 +17,8 @@ _MAIL_MATCHES = [MatchType.EXACT_EMAIL.value, MatchType.DOMAIN.value]
 _PHONE_MATCHES = [MatchType.EXACT_NUMBER.value]
 
 
-class ContactRuleQuerySet(models.QuerySet["ContactRule"]):
+class ContactRuleQuerySet(IdentityRows["ContactRule"]):
     """Reads."""
-
-    def visible_to(self, principal: Principal) -> Self:
-        """Admin keys and members see the whole organization, an agent key the rules of its identity."""
-        rows = self.filter(organization_id=principal.organization_id)
-        if principal.sees_organization:
-            return rows
-        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
 
 
 class ContactRule(models.Model):

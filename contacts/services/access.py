@@ -16,6 +16,7 @@ from contacts.services.contacts import lock_contact
 from contacts.visibility import ALLOW, BLOCK, INHERIT, Decisions
 from identities.errors import IdentityNotFound, RoleTooLow
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 
 
 def list_access(contact: Contact) -> list[AccessRow]:
@@ -28,8 +29,7 @@ def grant_access(principal: Principal, contact: Contact, identity_id: UUID | Non
 
     Raises RoleTooLow 403, ContactNotFound and IdentityNotFound 404, RedundantGrant and AlreadyGranted 409.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         contact = lock_contact(principal, contact.pk)
         if identity_id is None:

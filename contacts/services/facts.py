@@ -21,7 +21,7 @@ from contacts.errors import FactNotFound, TooManyFacts
 from contacts.models import Contact, ContactFact, ContactFactCitation
 from contacts.services.contacts import lock_contact
 from contacts.sources import judge_sources
-from identities.errors import RoleTooLow
+from identities.roles import require_manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class FactChanges:
 
 def create_fact(principal: Principal, contact: Contact, new: NewFact) -> ContactFact:
     """A fact that never expires. Raises RoleTooLow 403, ContactNotFound 404, TooManyFacts 409, Invalid 422."""
-    _check_manager(principal)
+    require_manager(principal)
     _check_sources(principal, new.citations)
     with transaction.atomic():
         contact = lock_contact(principal, contact.pk)
@@ -74,7 +74,7 @@ def update_fact(principal: Principal, fact: ContactFact, changes: FactChanges) -
 
     Raises RoleTooLow 403, FactNotFound 404, TooManyFacts 409, Invalid 422 when nothing is sent.
     """
-    _check_manager(principal)
+    require_manager(principal)
     if changes == FactChanges():
         raise Invalid("Send content, kind or both.", loc=("body",))
     with transaction.atomic():
@@ -93,7 +93,7 @@ def update_fact(principal: Principal, fact: ContactFact, changes: FactChanges) -
 
 def delete_fact(principal: Principal, fact: ContactFact) -> Memories:
     """Remove a fact; what is left. Raises RoleTooLow 403, FactNotFound 404."""
-    _check_manager(principal)
+    require_manager(principal)
     with transaction.atomic():
         contact = lock_contact(principal, fact.contact_id)
         _lock_fact(contact, fact).delete()
@@ -115,11 +115,6 @@ def _lock_fact(contact: Contact, fact: ContactFact) -> ContactFact:
     if row is None:
         raise FactNotFound
     return row
-
-
-def _check_manager(principal: Principal) -> None:
-    if not principal.manages_organization:
-        raise RoleTooLow
 
 
 def _check_sources(principal: Principal, citations: Sequence[NewCitation]) -> None:

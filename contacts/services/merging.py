@@ -18,8 +18,8 @@ from contacts.identifiers import email_key
 from contacts.models import Contact, ContactFact, ContactVisibility
 from contacts.services.contacts import confirm, refresh_names, write_identifiers
 from contacts.services.facts import check_room
-from identities.errors import RoleTooLow
 from identities.models import Organization
+from identities.roles import require_manager
 
 SCALARS = (
     "preferred_name",
@@ -52,8 +52,7 @@ def merge_contacts(
     the survivor does not change. Raises RoleTooLow 403, Invalid 422, ContactNotFound 404 (also when one of them was
     merged or deleted meanwhile), MergeTooLarge and TooManyFacts 409.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     _check(survivor, losing_ids, sources)
     with transaction.atomic():
         _wait_for_other_merges(principal)

@@ -26,8 +26,8 @@ from contacts.services.exact_rules import RuleChange, record_changes, set_exact_
 from contacts.services.rules import lock_rules
 from contacts.standing import CHANNELS, EXACT_MATCHES, INBOUND, OUTBOUND, SIDES, Standing, standing_of
 from contacts.visibility import ALLOW, BLOCK, INHERIT, sight_of
-from identities.errors import RoleTooLow
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 
 AddressKey = tuple[IdentifierKind, str]
 GROUP_NAMES = {IdentifierKind.EMAIL: "email", IdentifierKind.PHONE: "phone"}
@@ -114,8 +114,7 @@ def create_permitted_contact(
 def _update(
     principal: Principal, identity: AgentIdentity, contact: Contact, changes: PermissionChanges | AccessChanges
 ) -> Standing:
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     if changes == type(changes)():
         return standing_of(identity, contact)
     with transaction.atomic():

@@ -23,8 +23,9 @@ from contacts.services.permissions import Choices, deny_all, find_address, write
 from contacts.services.rules import lock_rules
 from contacts.standing import Standing, standing_of
 from contacts.visibility import BLOCK, INHERIT, Decisions
-from identities.errors import IdentityNotFound, RoleTooLow
+from identities.errors import IdentityNotFound
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,7 @@ def replace_policy(
 
     Raises RoleTooLow 403, ContactNotFound and IdentityNotFound 404, PolicyStale and TooManyRules 409, Invalid 422.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         contact = lock_contact(principal, contact.pk)
         if contact.revision != changes.expected_revision:

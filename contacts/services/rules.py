@@ -24,8 +24,9 @@ from contacts.errors import AgentMayNotCreateRules, DuplicateRule, RuleNotFound,
 from contacts.models import ContactRule, ContactRuleAlias
 from contacts.selectors import rule_or_alias
 from identities.enums import AuditAction
-from identities.errors import IdentityNotFound, RoleTooLow
+from identities.errors import IdentityNotFound
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 from identities.services.audit import Target, record_audit
 
 
@@ -73,7 +74,7 @@ def update_rule(principal: Principal, rule: ContactRule, changes: RuleChanges) -
 
     Raises RoleTooLow 403, RuleNotFound 404, Invalid 422 for an empty or contradictory body.
     """
-    _check_manager(principal)
+    require_manager(principal)
     _check_changes(changes)
     with transaction.atomic():
         rule = _lock_rule(rule)
@@ -99,7 +100,7 @@ def update_rule(principal: Principal, rule: ContactRule, changes: RuleChanges) -
 
 def delete_rule(principal: Principal, rule: ContactRule) -> None:
     """Remove a rule and its aliases. Raises RoleTooLow 403, RuleNotFound 404."""
-    _check_manager(principal)
+    require_manager(principal)
     with transaction.atomic():
         rule = _lock_rule(rule)
         record_rule(rule, rule.identity, AuditAction.RULE_DELETED)
@@ -188,14 +189,9 @@ def _lock_rule(rule: ContactRule) -> ContactRule:
 
 def _check_creator(principal: Principal) -> None:
     if not principal.is_agent:
-        _check_manager(principal)
+        require_manager(principal)
     elif not settings.AGENTS_CREATE_CONTACT_RULES:
         raise AgentMayNotCreateRules
-
-
-def _check_manager(principal: Principal) -> None:
-    if not principal.manages_organization:
-        raise RoleTooLow
 
 
 def _check_changes(changes: RuleChanges) -> None:

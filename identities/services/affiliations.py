@@ -11,9 +11,9 @@ from identities.errors import (
     IdentityNotFound,
     OrganizationDomainNotFound,
     OrganizationDomainReleased,
-    RoleTooLow,
 )
 from identities.models import AgentIdentity, DomainAffiliation, OrganizationDomain
+from identities.roles import require_manager
 from identities.services.audit import identity_target, record_audit
 
 
@@ -22,8 +22,7 @@ def choose_domain(principal: Principal, identity: AgentIdentity, claim: Organiza
 
     Raises RoleTooLow 403, IdentityNotFound and OrganizationDomainNotFound 404, OrganizationDomainReleased 409.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         _lock(principal, identity)
         # Locked, so that a claim that is being released does not keep an agent.
@@ -41,8 +40,7 @@ def choose_domain(principal: Principal, identity: AgentIdentity, claim: Organiza
 
 def remove_domain(principal: Principal, identity: AgentIdentity) -> None:
     """Show none. Twice is once. Raises RoleTooLow 403, IdentityNotFound 404."""
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         _lock(principal, identity)
         row = DomainAffiliation.objects.select_related("claim").filter(identity=identity).first()

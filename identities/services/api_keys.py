@@ -20,8 +20,9 @@ from common.prepared import Prepared
 from common.principal import Principal, Scope
 from identities import limits
 from identities.enums import AuditAction, ClaimStatus, CreatorType
-from identities.errors import ApiKeyNotFound, BadCredential, IdentityNotFound, OrganizationSuspended, RoleTooLow
+from identities.errors import ApiKeyNotFound, BadCredential, IdentityNotFound, OrganizationSuspended
 from identities.models import AgentIdentity, ApiKey
+from identities.roles import require_manager
 from identities.services.audit import Target, record_audit
 
 KEY_PREFIX = "ApiKey_"
@@ -81,8 +82,7 @@ def create_api_key(principal: Principal, new: NewApiKey) -> tuple[ApiKey, str]:
             raise IdentityNotFound
     elif principal.scope is not Scope.SESSION:
         raise Forbidden("An admin key can only mint agent keys. Send scoped_identity_id, or use the console.")
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         key, text = mint_api_key(
             organization_id=principal.organization_id,
@@ -116,8 +116,7 @@ def revoke_api_key(principal: Principal, key_id: str) -> None:
     key = None if "\x00" in key_id else rows.first()
     if key is None:
         raise ApiKeyNotFound
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         if ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now(), updated_at=now()):
             record_key(key, AuditAction.KEY_REVOKED)

@@ -13,9 +13,10 @@ from common.unset import UNSET, Unset
 from identities.allowances import refuse_agent_over_limit
 from identities.channels import InitialSecrets, MailboxOptions, Provision, TunnelOptions, channels
 from identities.enums import AuditAction, ClaimStatus, FilterMode, IdentityStatus, Namespace
-from identities.errors import HandleUnavailable, IdentityNotFound, RoleTooLow, StatusInvalid
+from identities.errors import HandleUnavailable, IdentityNotFound, StatusInvalid
 from identities.handles import RESERVED, fits_global_namespace, parse_handle
 from identities.models import AgentIdentity, ApiKey, Avatar, SigningKey
+from identities.roles import require_manager
 from identities.services.affiliations import drop_affiliation
 from identities.services.audit import Detail, identity_target, record_audit
 from identities.services.handles import claim_handle, give_up_handle, release_handles
@@ -73,8 +74,7 @@ def create_identity(principal: Principal, new: NewIdentity, profile: Profile) ->
     Raises RoleTooLow 403, HandleInvalid 422, HandleUnavailable 409, NotBuilt 501 for channels that do not exist yet,
     and whatever a channel refuses with.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     assert principal.organization_id is not None
     with transaction.atomic():
         identity = provision_identity(principal.organization_id, new, profile)

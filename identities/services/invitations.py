@@ -22,11 +22,10 @@ from identities.errors import (
     InvitationForAnother,
     InvitationNotFound,
     OwnersOnly,
-    RoleTooLow,
     TooManyInvitations,
 )
 from identities.models import Invitation, Membership, Organization, User
-from identities.roles import can_grant
+from identities.roles import can_grant, require_manager
 from identities.services.audit import Target, record_audit
 from identities.services.team import lock_organization, record_member, role_of
 
@@ -39,8 +38,7 @@ def invite_person(principal: Principal, email: str, role: Role) -> Invitation:
     The mail is queued in the same transaction. Raises RoleTooLow and OwnersOnly 403, AlreadyMember and
     TooManyInvitations 409, RateLimited 429.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     if not can_grant(role_of(principal), role):
         raise OwnersOnly
     assert principal.organization_id is not None
@@ -71,8 +69,7 @@ def invite_person(principal: Principal, email: str, role: Role) -> Invitation:
 
 def revoke_invitation(principal: Principal, invitation_id: UUID) -> None:
     """Take an invitation back; its link stops working. Raises RoleTooLow, OwnersOnly 403, InvitationNotFound 404."""
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         lock_organization(principal)
         row = Invitation.objects.visible_to(principal).open().filter(pk=invitation_id).first()

@@ -21,10 +21,10 @@ from identities.enums import AuditAction
 from identities.errors import (
     OrganizationDomainNotFound,
     OrganizationDomainReleased,
-    RoleTooLow,
     TooManyOrganizationDomains,
 )
 from identities.models import DomainAffiliation, OrganizationDomain
+from identities.roles import require_manager
 from identities.services.audit import Target, record_audit
 from identities.services.domain_claim_checks import check_claim
 
@@ -49,7 +49,7 @@ def claim_domain(principal: Principal, domain: str) -> DomainClaim:
     A claim takes nothing from anybody: what counts is the record in DNS. Raises RoleTooLow 403, Invalid 422 for names
     that nobody can own, TooManyOrganizationDomains 402.
     """
-    _refuse_unless_managing(principal)
+    require_manager(principal)
     assert principal.organization_id is not None
     name = parse_claimed_domain(domain)
     rows = OrganizationDomain.objects.visible_to(principal).exclude(state=ClaimState.RELEASED.value)
@@ -96,7 +96,7 @@ def verify_claim(principal: Principal, row: OrganizationDomain) -> None:
 
     Raises RoleTooLow 403, OrganizationDomainReleased 409, RateLimited 429 past 10 looks a minute and organization.
     """
-    _refuse_unless_managing(principal)
+    require_manager(principal)
     if row.status is ClaimState.RELEASED:
         raise OrganizationDomainReleased(row.domain)
     ratelimit.hit("organization-domain-checks", row.organization_id, limits.DOMAIN_CHECKS_PER_MINUTE)
@@ -108,7 +108,7 @@ def release_claim(principal: Principal, row: OrganizationDomain) -> None:
 
     Raises RoleTooLow 403, OrganizationDomainNotFound 404.
     """
-    _refuse_unless_managing(principal)
+    require_manager(principal)
     with transaction.atomic():
         locked = OrganizationDomain.objects.select_for_update().filter(pk=row.pk).first()
         if locked is None:
@@ -127,11 +127,6 @@ def purge_released_claims() -> int:
     """Forget claims that were given up a month ago; returns how many rows."""
     late = now() - limits.DOMAIN_RELEASED_RETENTION
     return OrganizationDomain.objects.filter(released_at__lte=late).delete()[0]
-
-
-def _refuse_unless_managing(principal: Principal) -> None:
-    if not principal.manages_organization:
-        raise RoleTooLow
 
 
 def _record(row: OrganizationDomain, action: AuditAction) -> None:

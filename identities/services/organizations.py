@@ -11,8 +11,9 @@ from django.db import transaction
 from common.clock import now
 from common.principal import Principal, Profile
 from identities.enums import AuditAction, CreatorType, Role
-from identities.errors import ConfirmationWrong, OrganizationNotFound, OwnersOnly, RoleTooLow
+from identities.errors import ConfirmationWrong, OrganizationNotFound, OwnersOnly
 from identities.models import ApiKey, Membership, Organization, User
+from identities.roles import require_manager
 from identities.services.api_keys import mint_api_key, record_key
 from identities.services.audit import Detail, Target, record_audit
 from identities.services.handles import release_organization_handles
@@ -91,8 +92,7 @@ class OrganizationChanges:
 
 def update_organization(principal: Principal, changes: OrganizationChanges) -> Organization:
     """Write the settings. Raises RoleTooLow 403, OrganizationNotFound 404."""
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         row = _lock(principal)
         wanted = {"name": changes.name, "compat_profile": changes.compat_profile.value}

@@ -19,8 +19,8 @@ from common.principal import Principal
 from common.sealed import seal, unseal
 from identities import limits
 from identities.enums import AuditAction
-from identities.errors import RoleTooLow
 from identities.models import AgentIdentity, SigningKey
+from identities.roles import require_manager
 from identities.selectors import get_own_identity
 from identities.services.audit import Target, identity_target, record_audit
 
@@ -76,8 +76,7 @@ def rotate_callers_key(principal: Principal, *, knows_identity_keys: bool) -> tu
     assert principal.organization_id is not None
     if principal.is_agent:
         return rotate_signing_key(organization_id=principal.organization_id, identity=get_own_identity(principal))
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     if knows_identity_keys:
         raise OrganizationKeyRetired
     return rotate_signing_key(organization_id=principal.organization_id, identity=None)

@@ -9,9 +9,9 @@ from django.db import transaction
 
 from common.principal import Principal, Scope
 from identities.enums import AuditAction, Role
-from identities.errors import LastOwner, MemberNotFound, OwnersOnly, RoleTooLow
+from identities.errors import LastOwner, MemberNotFound, OwnersOnly
 from identities.models import Membership, Organization
-from identities.roles import can_grant, can_manage
+from identities.roles import can_grant, can_manage, require_manager
 from identities.services.audit import Detail, Target, record_audit
 
 
@@ -75,8 +75,7 @@ def lock_organization(principal: Principal) -> Organization:
 
 
 def _managed_member(principal: Principal, user_id: str) -> Membership:
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     lock_organization(principal)
     row = _member(principal, user_id)
     if not can_manage(role_of(principal), Role(row.role)):

@@ -18,10 +18,10 @@ from identities.errors import (
     AlreadyVisible,
     IdentityNotFound,
     RedundantAccess,
-    RoleTooLow,
     ViewerNotFound,
 )
 from identities.models import AgentIdentity, IdentityAccess
+from identities.roles import require_manager
 from identities.services.audit import identity_target, record_audit
 
 _EVERY_AGENT = "every agent"
@@ -33,8 +33,7 @@ def open_identity(principal: Principal, target: AgentIdentity, viewer_id: UUID |
     Opening to everybody again returns the row that is there. Raises RoleTooLow 403, Invalid 422 for the target itself,
     IdentityNotFound and ViewerNotFound 404, RedundantAccess and AlreadyVisible 409.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     if viewer_id == target.pk:
         raise Invalid("An identity always sees itself. Name another one.", loc=("body", "viewer_identity_id"))
     with transaction.atomic():
@@ -60,8 +59,7 @@ def close_identity(principal: Principal, target: AgentIdentity, viewer_id: UUID 
 
     Raises RoleTooLow 403, IdentityNotFound and AccessNotFound 404.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         _lock(principal, target.pk, None)
         row = IdentityAccess.objects.select_related("viewer").filter(target=target, viewer_id=viewer_id).first()

@@ -10,10 +10,11 @@ from django.db.models import Q
 from common.clock import now
 from common.ids import uuid7
 from common.principal import Principal
+from common.scoped import IdentityRows
 from identities.models import AgentIdentity, Organization
 
 
-class MailboxQuerySet(models.QuerySet["Mailbox"]):
+class MailboxQuerySet(IdentityRows["Mailbox"]):
     """Reads."""
 
     def alive(self) -> Self:
@@ -21,11 +22,8 @@ class MailboxQuerySet(models.QuerySet["Mailbox"]):
         return self.filter(deleted_at__isnull=True)
 
     def visible_to(self, principal: Principal) -> Self:
-        """Admin keys and members see the whole organization, an agent key the mailbox of its identity."""
-        rows = self.alive().filter(organization_id=principal.organization_id)
-        if principal.sees_organization:
-            return rows
-        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
+        """Those that are not deleted."""
+        return super().visible_to(principal).alive()
 
 
 class Mailbox(models.Model):

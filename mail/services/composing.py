@@ -99,6 +99,10 @@ class PreparedMessage:
         """Everybody it goes to, each address once."""
         return self.content.recipients
 
+    def addresses_of(self, wanted: RecipientKind) -> list[str]:
+        """Its recipients of one kind."""
+        return [address for kind, address in self.recipients if kind is wanted]
+
 
 def prepare_message(principal: Principal, mailbox: Mailbox, send: SendMessage) -> PreparedMessage:
     """Validate and build. Raises Invalid naming the field, MessageNotFound for an unknown row id to reply to."""

@@ -98,9 +98,9 @@ def apply_edits(message: Message, prepared: PreparedMessage) -> None:
     if growth > 0:
         check_storage(mailbox, growth)
     Mailbox.objects.filter(pk=mailbox.pk).update(storage_used_bytes=F("storage_used_bytes") + growth)
-    message.to_addresses = _of_kind(prepared, RecipientKind.TO)
-    message.cc_addresses = _of_kind(prepared, RecipientKind.CC) or None
-    message.bcc_addresses = _of_kind(prepared, RecipientKind.BCC) or None
+    message.to_addresses = prepared.addresses_of(RecipientKind.TO)
+    message.cc_addresses = prepared.addresses_of(RecipientKind.CC) or None
+    message.bcc_addresses = prepared.addresses_of(RecipientKind.BCC) or None
     message.subject, message.snippet = content.subject, prepared.parsed.snippet
     message.tracks_opens = content.tracks_opens
     message.has_attachments = has_attachments(prepared.parsed)
@@ -119,10 +119,6 @@ def apply_edits(message: Message, prepared: PreparedMessage) -> None:
     )
     note_other_recipients(message)
     request_reindexing([message.pk])
-
-
-def _of_kind(prepared: PreparedMessage, wanted: RecipientKind) -> list[str]:
-    return [address for kind, address in prepared.recipients if kind is wanted]
 
 
 def _files(raw: bytes, body_html: str) -> Iterator[OutgoingAttachment]:

@@ -9,8 +9,8 @@ from django.db import IntegrityError, transaction
 
 from common.principal import Principal, Profile
 from identities.enums import AuditAction
-from identities.errors import RoleTooLow
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 from identities.services.handles import adopt_name
 from mail.errors import IdentityHasMailbox, MailboxLinkedElsewhere, MailboxNotFound
 from mail.models import Mailbox
@@ -26,8 +26,7 @@ def link_mailbox(principal: Principal, identity: AgentIdentity, mailbox_id: UUID
     Its webhook subscriptions follow. Nothing happens when it is linked already. Raises RoleTooLow 403, MailboxNotFound
     and IdentityNotFound 404, MailboxLinkedElsewhere and IdentityHasMailbox 409.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         seen = Mailbox.objects.visible_to(principal).filter(pk=mailbox_id).first()
         if seen is None:
@@ -57,8 +56,7 @@ def link_mailbox(principal: Principal, identity: AgentIdentity, mailbox_id: UUID
 
 def unlink_mailbox(principal: Principal, identity: AgentIdentity) -> None:
     """Take the mailbox from the identity. It goes on receiving, without an identity. Raises MailboxNotFound 404."""
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         lock_identities(identity.pk)
         seen = Mailbox.objects.visible_to(principal).filter(identity=identity).first()

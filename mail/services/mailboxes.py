@@ -22,6 +22,7 @@ from identities.channels import MailboxOptions, Provision
 from identities.enums import AuditAction, FilterMode
 from identities.errors import IdentityNotFound, RoleTooLow
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 from identities.selectors import get_identity, holds_global_name
 from identities.services.audit import Target, record_audit
 from identities.services.handles import release_orphaned_name
@@ -120,8 +121,7 @@ def open_mailbox(principal: Principal, new: NewMailbox, profile: Profile) -> Mai
     Raises RoleTooLow 403, IdentityNotFound 404, IdentityHasMailbox and AddressTaken 409, HandleUnavailable 409,
     SendingDomainNotFound 404, SendingDomainNotVerified 409, Invalid 422, NotReady 503.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     options = MailboxOptions(email_local_part=_local_part(new), sending_domain=new.sending_domain_id)
     identity = get_identity(principal, new.agent_handle)
     with transaction.atomic():
@@ -142,8 +142,7 @@ def open_mailbox(principal: Principal, new: NewMailbox, profile: Profile) -> Mai
 
 def delete_mailbox(principal: Principal, mailbox: Mailbox) -> None:
     """Hide a mailbox; it receives nothing any more. Its identity stays. Raises RoleTooLow 403, MailboxNotFound 404."""
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         lock_identities(mailbox.identity_id)
         moment = now()

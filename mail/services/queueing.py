@@ -95,9 +95,9 @@ def _message(mailbox: Mailbox, thread: Thread, prepared: PreparedMessage, moment
         from_address=mailbox.email_address,
         from_display_name=prepared.parsed.from_display_name,
         reply_to=[content.reply_to] if content.reply_to else None,
-        to_addresses=_of_kind(prepared, RecipientKind.TO),
-        cc_addresses=_of_kind(prepared, RecipientKind.CC) or None,
-        bcc_addresses=_of_kind(prepared, RecipientKind.BCC) or None,
+        to_addresses=prepared.addresses_of(RecipientKind.TO),
+        cc_addresses=prepared.addresses_of(RecipientKind.CC) or None,
+        bcc_addresses=prepared.addresses_of(RecipientKind.BCC) or None,
         subject=content.subject,
         snippet=prepared.parsed.snippet,
         is_read=True,
@@ -110,10 +110,6 @@ def _message(mailbox: Mailbox, thread: Thread, prepared: PreparedMessage, moment
         created_at=moment,
         updated_at=moment,
     )
-
-
-def _of_kind(prepared: PreparedMessage, wanted: RecipientKind) -> list[str]:
-    return [address for kind, address in prepared.recipients if kind is wanted]
 
 
 def _thread(mailbox: Mailbox, prepared: PreparedMessage, moment: datetime) -> Thread:

@@ -10,6 +10,7 @@ from common.principal import Principal
 from identities.enums import AuditAction
 from identities.errors import RoleTooLow
 from identities.models import AgentIdentity, ApiKey
+from identities.roles import require_manager
 from identities.services.audit import Target, record_audit
 from notes.errors import AlreadyGranted, GrantNotFound, PeerGrant
 from notes.models import Note, NoteAccess
@@ -21,8 +22,7 @@ def grant_access(principal: Principal, row_id: str, identity_id: UUID) -> NoteAc
 
     Raises RoleTooLow 403, NoteNotFound and IdentityNotFound 404, AlreadyGranted 409.
     """
-    if not principal.manages_organization:
-        raise RoleTooLow
+    require_manager(principal)
     with transaction.atomic():
         identity = lock_identity(principal, identity_id)
         note = lock_note(principal, row_id)

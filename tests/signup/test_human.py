@@ -11,6 +11,7 @@ from common.clock import now
 from identities.enums import Role
 from identities.models import AgentIdentity, ApiKey, HandleClaim, Membership, Organization
 from mail.models import Mailbox, PlatformMail
+from signup.limits import REJECTED_RETENTION
 from signup.models import Signup
 from tests.factories.identities import (
     ApiClient,
@@ -146,6 +147,14 @@ def test_a_rejected_key_may_only_ask_for_its_status(human: ApiClient) -> None:
     assert ApiClient(bearer=made.key).get("/agent-signup/status").status_code == 200
     for forged in (f"{made.row.key_id}.wrong", made.row.key_id, "ApiKey_x.y"):
         assert ApiClient(forged).get("/agent-signup/status").status_code == 401
+
+
+def test_a_rejected_key_is_forgotten_in_the_end(human: ApiClient) -> None:
+    made = sign_up()
+    decide(human, made, "reject")
+    Signup.objects.filter(pk=made.row.pk).update(decided_at=now() - REJECTED_RETENTION)
+
+    assert made.client.get("/agent-signup/status").status_code == 401
 
 
 def test_a_claimed_agent_cannot_be_rejected(human: ApiClient) -> None:

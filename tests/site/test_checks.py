@@ -33,6 +33,7 @@ def test_the_defaults_are_fine(embedded: Settings) -> None:
     ("values", "expected"),
     [
         ({"MAIL_TRANSPORT": "pigeon"}, ["inkbox.E001"]),
+        ({"MAIL_TRANSPORT": "anymail:postmark"}, ["inkbox.E001"]),
         ({"MAIL_TRANSPORT": "mx"}, []),
         ({"MAIL_RETURN_PATH": "none"}, ["inkbox.E020"]),
         ({"MAIL_RETURN_PATH": "sender"}, []),

@@ -59,4 +59,4 @@ def test_servers_on_postgresql_may_be_many(settings: Settings) -> None:
     settings.IS_SQLITE = False
 
     with database.only_server(), database.only_server():
-        pass
+        assert not (settings.DATA_DIR / "serve.lock").exists()

@@ -268,7 +268,7 @@ def test_right_hashes_do_not_count(acme: Organization, vault: Vault, body: dict[
     client = admin_client(acme)
 
     for _ in range(REFUSED_KEYS_PER_MINUTE * 2):
-        unlock(client, body["vault_key"]["auth_hash"])
+        assert unlock(client, body["vault_key"]["auth_hash"])["wrapped_org_encryption_key"] is not None
 
 
 def test_others_are_not_stopped(acme: Organization, vault: Vault, body: dict[str, Any], alpha: AgentIdentity) -> None:

@@ -190,7 +190,7 @@ def test_it_starts_again_after_a_stop(hook: Receiver) -> None:
 
     dispatcher.wake()
 
-    hook.wait_for(1)
+    assert len(hook.wait_for(1)) == 1
 
 
 def test_a_failed_query_is_tried_again_and_loses_no_outcome(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

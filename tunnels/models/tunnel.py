@@ -11,6 +11,7 @@ from django.db.models import Q
 from common.clock import now
 from common.ids import uuid7
 from common.principal import Principal
+from common.scoped import IdentityRows
 from identities.enums import TlsMode
 from identities.models import AgentIdentity, Organization
 from tunnels.enums import TunnelStatus
@@ -18,7 +19,7 @@ from tunnels.enums import TunnelStatus
 _ALIVE = ~Q(status=TunnelStatus.DELETED.value)
 
 
-class TunnelQuerySet(models.QuerySet["Tunnel"]):
+class TunnelQuerySet(IdentityRows["Tunnel"]):
     """Reads."""
 
     def alive(self) -> Self:
@@ -26,11 +27,8 @@ class TunnelQuerySet(models.QuerySet["Tunnel"]):
         return self.filter(_ALIVE)
 
     def visible_to(self, principal: Principal) -> Self:
-        """Admin keys and members see the whole organization, an agent key the tunnel of its identity."""
-        rows = self.alive().filter(organization_id=principal.organization_id)
-        if principal.sees_organization:
-            return rows
-        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
+        """Those that are not deleted."""
+        return super().visible_to(principal).alive()
 
 
 class Tunnel(models.Model):

@@ -13,11 +13,12 @@ from common.principal import Principal
 from identities.channels import EVERY_SECRET, InitialSecrets
 from identities.errors import IdentityNotFound
 from identities.models import AgentIdentity
+from identities.roles import require_manager
 from vault import limits
 from vault.enums import VaultAction
 from vault.errors import AccessExists, AccessNotFound, AgentManagesOwnAccessOnly, SecretNotFound
 from vault.models import SecretAccess, Vault, VaultSecret
-from vault.selectors import get_access, require_manager
+from vault.selectors import get_access
 from vault.services.audit import record_initial_grant, record_vault_use
 from vault.services.locking import lock_vault
 

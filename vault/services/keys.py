@@ -15,6 +15,7 @@ from common.clock import now
 from common.db import again_when_undone
 from common.ids import uuid7
 from common.principal import Principal
+from identities.roles import require_manager
 from vault.digests import auth_digest
 from vault.enums import KeyType, VaultAction
 from vault.errors import (
@@ -27,7 +28,7 @@ from vault.errors import (
 )
 from vault.keyring import plan_addition, plan_change, plan_deletion
 from vault.models import Vault, VaultKey, VaultSecret
-from vault.selectors import get_vault, require_manager
+from vault.selectors import get_vault
 from vault.services.audit import caller_id, record_vault_use
 from vault.services.locking import lock_vault
 from vault.services.proofs import check_attempts, count_refusal

@@ -26,7 +26,6 @@ from webhooks.reading import EventPage, EventScope, event_scope, latest_position
 _LATEST = "latest"
 _MAX_POSITION = 2**53 - 1  # what a JSON number means everywhere
 _READABLE = (*EVENTS, *LOG_EVENTS)
-_FAMILIES = frozenset(family(name) for name in _READABLE)
 _MAX_TYPES_CHARS = 4000
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from common.clock import now
 from common.ids import uuid7
-from common.principal import Principal
+from common.scoped import IdentityRows
 from identities.models import AgentIdentity, Organization
 from webhooks.catalog import INCOMING_CALL, TEST_EVENT
 from webhooks.enums import DispatchState
@@ -65,15 +65,8 @@ class Dispatch(models.Model):
         return f"{self.event_id} to {self.subscription_id}"
 
 
-class DeliveryAttemptQuerySet(models.QuerySet["DeliveryAttempt"]):
+class DeliveryAttemptQuerySet(IdentityRows["DeliveryAttempt"]):
     """Reads."""
-
-    def visible_to(self, principal: Principal) -> Self:
-        """Admin keys and members see the whole organization, a claimed agent key what was sent for it."""
-        rows = self.filter(organization_id=principal.organization_id)
-        if principal.sees_organization:
-            return rows
-        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
 
 
 class DeliveryAttempt(models.Model):

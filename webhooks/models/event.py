@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from django.db import models
 
 from common.clock import now
 from common.ids import uuid7
-from common.principal import Principal
+from common.scoped import IdentityRows
 from identities.models import AgentIdentity, Organization
 
 
@@ -51,15 +51,8 @@ class EventLog(models.Model):
         return f"{self.organization_id} at {self.last_position}"
 
 
-class EventQuerySet(models.QuerySet["Event"]):
+class EventQuerySet(IdentityRows["Event"]):
     """Reads."""
-
-    def visible_to(self, principal: Principal) -> Self:
-        """Admin keys and members see the whole organization, a claimed agent key its own events."""
-        rows = self.filter(organization_id=principal.organization_id)
-        if principal.sees_organization:
-            return rows
-        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
 
 
 class Event(models.Model):

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from common.clock import now
 from common.ids import uuid7
-from common.principal import Principal
+from common.scoped import IdentityRows
 from common.sealed import seal, unseal
 from identities.models import AgentIdentity, Organization
 from webhooks.catalog import families
@@ -30,19 +30,12 @@ def open_token(sealed: bytes | memoryview | None) -> str | None:
     return None if sealed is None else unseal(_SEAL, bytes(sealed)).decode()
 
 
-class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+class SubscriptionQuerySet(IdentityRows["Subscription"]):
     """Reads."""
 
     def active(self) -> Self:
         """Without deleted ones."""
         return self.filter(status=SubscriptionStatus.ACTIVE.value)
-
-    def visible_to(self, principal: Principal) -> Self:
-        """Admin keys and members see the whole organization, a claimed agent key its own rows. With deleted rows."""
-        rows = self.filter(organization_id=principal.organization_id)
-        if principal.sees_organization:
-            return rows
-        return rows.filter(identity_id=principal.identity_id) if principal.is_agent else rows.none()
 
 
 class Subscription(models.Model):

@@ -187,7 +187,9 @@ def test_what_people_and_holiday_notices_write_is_no_report(sender: str, subject
 
 @given(st.binary(max_size=3000))
 def test_any_bytes_are_read(raw: bytes) -> None:
-    parse_report(raw)
+    report = parse_report(raw)
+
+    assert report is None or all("@" in address for row in report.recipients for address in row.addresses)
 
 
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8"), max_size=200), max_size=8))
